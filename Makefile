@@ -1,0 +1,47 @@
+# Tasks of the project. `make run` and `make test` need nothing but Python 3 (any 3.8+) to begin with.
+PY      := .venv/bin/python
+UV      := .tools/bin/uv
+LOCK    := requirements/dev.txt
+STAMP   := .venv/.installed
+
+.PHONY: install run test check fix bench lock clean
+
+install: $(STAMP)
+
+$(UV):
+	python3 -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+$(STAMP): $(UV) $(LOCK) pyproject.toml .python-version
+	$(UV) venv --quiet --allow-existing .venv
+	$(UV) pip sync --quiet --python $(PY) --require-hashes $(LOCK)
+	$(UV) pip install --quiet --python $(PY) --no-deps --editable .
+	@touch $@
+
+run: install
+	.venv/bin/junto serve
+
+test: install
+	$(PY) -m pytest
+
+check: install
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(MAKE) --no-print-directory test
+
+fix: install
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: install
+	$(PY) -m bench
+
+# Lock files carry hashes and no address of any registry; uv.lock itself would, so it is not kept.
+lock: $(UV)
+	$(UV) lock --quiet
+	mkdir -p requirements
+	$(UV) export --quiet --no-emit-index-url --no-emit-project --no-annotate --no-header --format requirements-txt --group builtin --group dev --output-file $(LOCK)
+	$(UV) export --quiet --no-emit-index-url --no-emit-project --no-annotate --no-header --format requirements-txt --group builtin --no-dev --output-file requirements/run.txt
+	rm -f uv.lock
