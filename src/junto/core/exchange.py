@@ -1,0 +1,70 @@
+"""The record of one exchange: what was asked, who answered, what it cost. A value; storing it is storage's business."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Outcome(StrEnum):
+    """How an exchange ended."""
+
+    OK = "ok"
+    ERROR = "error"  # the caller got an error, before or after the first byte
+    CANCELLED = "cancelled"  # the caller went away
+
+
+class Attempted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One attempt: at which deployment, and how it went ("" is success)."""
+
+    backend: str
+    model: str
+    failure: str = ""
+    milliseconds: int = 0
+
+
+class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One exchange as it is journalled and stored.
+
+    Times are milliseconds: `started_ms` since the epoch, `ttft_ms` and `duration_ms` since the start. `cost_nano` is
+    nano-dollars. Bodies are the bytes as they went over the wire in `wire`'s shape (`answer_wire` for the answer,
+    `answer_stream` when it is the text of a stream); empty when the tier keeps metadata only. `truncated` says that a
+    body was over the stored size.
+    """
+
+    id: str
+    started_ms: int
+    tenant: str = "default"
+    client: str = "anonymous"
+    wire: str
+    operation: str
+    requested_model: str
+    model: str = ""
+    backend: str = ""
+    locality: str = ""
+    sensitivity: str
+    task_type: str = ""
+    stream: bool = False
+    outcome: Outcome = Outcome.OK
+    status: int = 200
+    error_code: str = ""
+    finish_reason: str = ""
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    usage_estimated: bool = False
+    cost_nano: int = 0
+    price_date: str = ""
+    ttft_ms: int = 0
+    duration_ms: int = 0
+    attempts: tuple[Attempted, ...] = ()
+    parent_id: str = ""
+    keep: str = "metadata"  # full | metadata
+    request_body: bytes = b""
+    answer_wire: str = ""
+    answer_stream: bool = False
+    answer_body: bytes = b""
+    truncated: bool = False

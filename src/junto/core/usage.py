@@ -1,0 +1,57 @@
+"""Token usage in disjoint classes.
+
+Every token is counted in exactly one of input, cache_read, cache_write and output, whatever the provider's own
+bookkeeping is; `reasoning` is the part of output that was thinking, and is not added again.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import msgspec
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of one answer. `estimated` means Junto counted them because the upstream did not say."""
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+    estimated: bool = False
+
+    @property
+    def prompt(self) -> int:
+        """All tokens that went in, cached or not: what OpenAI calls prompt_tokens."""
+        return self.input + self.cache_read + self.cache_write
+
+    @property
+    def total(self) -> int:
+        """All tokens of the exchange."""
+        return self.prompt + self.output
+
+    @classmethod
+    def checked(
+        cls, *, input: int = 0, cache_read: int = 0, cache_write: int = 0, output: int = 0, reasoning: int = 0
+    ) -> Self:
+        """Usage from figures an upstream sent: negative or absurd ones become 0, so that no charge can go wrong."""
+        return cls(
+            input=_sane(input),
+            cache_read=_sane(cache_read),
+            cache_write=_sane(cache_write),
+            output=_sane(output),
+            reasoning=min(_sane(reasoning), _sane(output)),
+        )
+
+
+_MOST_TOKENS = 1_000_000_000
+
+
+def _sane(count: int) -> int:
+    return count if 0 <= count <= _MOST_TOKENS else 0
+
+
+def estimate_tokens(characters: int) -> int:
+    """Tokens that a text of that many characters is likely to have: a quarter, at least one if there is any text."""
+    return (characters + 3) // 4
