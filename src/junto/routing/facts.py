@@ -113,11 +113,21 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The operator's rules for the name that was asked for."""
+    """The operator's rules, the same for every name."""
 
-    strategy: Strategy = Strategy.SMART
     prefer_loaded: bool = True
     max_attempts: int = 4
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One name's deployments: the name asked for is the first stage, each fallback of it a further one.
+
+    `candidates` carry the weight they have in this stage. All candidates of a stage are tried before the next stage.
+    """
+
+    name: str
+    strategy: Strategy
+    candidates: tuple[DeploymentFacts, ...]
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -135,8 +145,7 @@ class Dropped(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """Candidates in the order in which they are to be tried, and those that were dropped."""
+    """Candidates in the order in which they are to be tried, each once, and those that were dropped."""
 
     candidates: tuple[DeploymentFacts, ...]
     dropped: tuple[Dropped, ...] = ()
-    strategy: Strategy = Strategy.SMART
