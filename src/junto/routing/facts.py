@@ -68,6 +68,7 @@ class BackendLive(msgspec.Struct):
     slots: int | None = None
     in_use: int = 0
     queued: int = 0
+    in_flight: int = 0
     retries_in_flight: int = 0
     resident: frozenset[str] | None = None
 
@@ -149,3 +150,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     candidates: tuple[DeploymentFacts, ...]
     dropped: tuple[Dropped, ...] = ()
+    stage_names: tuple[str, ...] = ()  # the stage of each candidate; empty where there was one stage only
+    last_resort: bool = False  # every candidate was out of service: the least bad one is tried all the same
