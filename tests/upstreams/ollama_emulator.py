@@ -1,6 +1,6 @@
 """An Ollama server on loopback, after Ollama's `docs/api.md` and `api/types.go` (0.40).
 
-It also serves OpenAI's `/v1` on the same port, as Ollama does, with the same models and the same script.
+It also serves OpenAI's and Anthropic's `/v1` on the same port, as Ollama does, with the same models and script.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.upstreams import ollama_ask, ollama_render
+from tests.upstreams.anthropic_emulator import AnthropicEmulator
 from tests.upstreams.ask import Ask, count_words
 from tests.upstreams.connection import Exchange
 from tests.upstreams.ollama_memory import Busy, Memory
@@ -70,6 +71,8 @@ class OllamaEmulator(OpenAIEmulator):
         self.tags = {model.tag: model for model in models}
         self.models = list(self.tags)
         self.embedding_models = []
+        bare = [tag.removesuffix(":latest") for tag in self.tags]
+        self._anthropic = AnthropicEmulator(self.script, models=[*self.tags, *bare])
 
     def began(self) -> None:
         """Start with nothing loaded."""
@@ -92,6 +95,9 @@ class OllamaEmulator(OpenAIEmulator):
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request."""
         request = exchange.received
+        if request.path.startswith("/v1/messages"):
+            await self._messages(exchange)
+            return
         if request.path.startswith("/v1/"):
             await super().handle(exchange)
             return
@@ -215,12 +221,24 @@ class OllamaEmulator(OpenAIEmulator):
 
     async def _infer(self, exchange: Exchange, read: Callable[[Mapping[str, Any]], Ask], render: RenderWords) -> None:
         """Answer on the OpenAI wire: the same queue and the same memory as on Ollama's own."""
+        async with self._loaded(exchange) as taken:
+            if taken:
+                await super()._infer(exchange, read, render)
+
+    async def _messages(self, exchange: Exchange) -> None:
+        """Answer on the Anthropic wire: the same queue and the same memory, too."""
+        async with self._loaded(exchange) as taken:
+            if taken:
+                await self._anthropic.handle(exchange)
+
+    @asynccontextmanager
+    async def _loaded(self, exchange: Exchange) -> AsyncIterator[bool]:
+        """Take a slot and have the model that the body names in memory; false where the queue has refused it."""
         model = self.tags.get(full_name(self._asked_model(exchange)))
         async with self._slot(exchange) as taken:
-            if taken:
-                if model is not None:
-                    await self.memory.load(model, DEFAULT_KEEP_ALIVE)
-                await super()._infer(exchange, read, render)
+            if taken and model is not None:
+                await self.memory.load(model, DEFAULT_KEEP_ALIVE)
+            yield taken
 
     @staticmethod
     def _asked_model(exchange: Exchange) -> str:
