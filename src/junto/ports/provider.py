@@ -51,6 +51,7 @@ class Call:
     stream: bool
     wants_usage: bool
     deadlines: Deadlines
+    extra_head: bytes = b""  # header lines of the caller's dialect that a relay passes on, each ended by CRLF
 
 
 class Reply(Protocol):

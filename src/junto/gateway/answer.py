@@ -1,0 +1,154 @@
+"""An answer on its way to the caller: pulled piece by piece, settled once, on every way out.
+
+`begin` runs before the commit point: until it returns, a failure moves on to the next candidate. From then on a failure
+is told inside the stream, in the caller's dialect, and what was already sent stays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from junto.core.errors import UpstreamFailed, UpstreamFailure
+from junto.core.exchange import ExchangeRecord, Outcome
+from junto.core.money import usd_from_nano
+from junto.gateway.attempt import Attempt, Ending
+from junto.gateway.settlement import STORED_BODY_LIMIT, Settlement
+
+if TYPE_CHECKING:
+    from junto.gateway.exchange import Exchange
+    from junto.gateway.passage import Passage
+    from junto.gateway.runtime import Header
+
+BROKEN_OFF = "The model's answer broke off."
+
+
+class Answer:
+    """Bytes for the caller. `read` until it gives b"", then `close`; `close` alone abandons the answer."""
+
+    __slots__ = (
+        "_attempt", "_exchange", "_first", "_keep", "_kept", "_kept_size", "_pending", "_settlement",
+        "_truncated", "is_fallback", "passage", "position", "record",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        attempt: Attempt,
+        passage: Passage,
+        *,
+        settlement: Settlement,
+        keep: str,
+    ) -> None:
+        self._exchange = exchange
+        self._attempt = attempt
+        self._settlement = settlement
+        self._keep = keep
+        self._kept: list[bytes] = []
+        self._kept_size = 0
+        self._truncated = False
+        self._pending = b""
+        self._first = 0.0
+        self.passage = passage
+        self.record: ExchangeRecord | None = None
+        self.is_fallback = False
+        self.position = 0  # in the plan, of the candidate that answered
+
+    @property
+    def streams(self) -> bool:
+        """Whether more than one piece may come."""
+        return self._exchange.head.stream
+
+    @property
+    def content_type(self) -> str:
+        """The media type in the caller's wire."""
+        wire = self._exchange.arrival.wire
+        return wire.stream_type if self._exchange.head.stream else wire.whole_type
+
+    def headers(self) -> list[Header]:
+        """What the answer says about how it came to be; the cost only where it is already known."""
+        exchange = self._exchange
+        headers = [
+            *self._attempt.target.headers,
+            (b"x-junto-attempts", b"%d" % max(len(exchange.attempts), 1)),
+            (b"x-junto-sensitivity", exchange.sensitivity.label.encode()),
+        ]
+        if self.is_fallback:
+            headers.append((b"x-fallback-model", self._attempt.target.headers[0][1]))
+        if self.record is not None:
+            headers.append((b"x-junto-cost-usd", usd_from_nano(self.record.cost_nano).encode()))
+        return headers
+
+    async def begin(self) -> None:
+        """Wait for the first bytes; raises UpstreamFailure while nothing is committed."""
+        passage = self.passage
+        while not self._pending and not passage.finished:
+            self._pending = await passage.advance()
+        self._attempt.first_byte()
+        self._first = self._settlement.now()
+        self._remember(self._pending)
+        if passage.finished:
+            self._settle()
+
+    async def read(self) -> bytes:
+        """The next bytes for the caller, b"" at the end. Never raises an UpstreamFailure: it becomes the stream's end."""
+        if self._pending:
+            piece, self._pending = self._pending, b""
+            return piece
+        if self.record is not None:
+            return b""
+        passage = self.passage
+        piece = b""
+        try:
+            while not piece and not passage.finished:
+                piece = await passage.advance()
+        except UpstreamFailure as failure:
+            return self._break_off(failure)
+        self._remember(piece)
+        if passage.finished:
+            self._settle()
+        return piece
+
+    def close(self) -> None:
+        """Let go of the upstream; an answer that was not read to its end is settled as abandoned by the caller."""
+        if self.record is None:
+            self._end_attempt(Ending.CANCELLED)
+            self._record(outcome=Outcome.CANCELLED)
+        self.passage.close()
+
+    def _settle(self) -> None:
+        self._end_attempt(Ending.ANSWERED)
+        self._record(outcome=Outcome.OK)
+
+    def _break_off(self, failure: UpstreamFailure) -> bytes:
+        self._end_attempt(Ending.FAILED, failure)
+        error = UpstreamFailed(BROKEN_OFF, reasons=[failure.kind.value])
+        self._record(outcome=Outcome.ERROR, error=error)
+        self.passage.close()
+        return self.passage.error(error)
+
+    def _record(self, *, outcome: Outcome, error: UpstreamFailed | None = None) -> None:
+        self.record = self._settlement.answered(
+            self._exchange,
+            self._attempt.target,
+            self.passage,
+            keep=self._keep,
+            first=self._first,
+            stored=self._kept,
+            truncated=self._truncated,
+            outcome=outcome,
+            error=error,
+        )
+        self._kept = []
+
+    def _end_attempt(self, ending: Ending, failure: UpstreamFailure | None = None) -> None:
+        usage = self.passage.usage
+        self._attempt.end(ending, failure=failure, output_tokens=usage.output if usage is not None else 0)
+
+    def _remember(self, piece: bytes) -> None:
+        if self._keep != "full" or not piece:
+            return
+        self._kept_size += len(piece)
+        if self._kept_size <= STORED_BODY_LIMIT:
+            self._kept.append(piece)
+        else:
+            self._truncated = True

@@ -1,0 +1,137 @@
+"""Trying candidates until one answers: acquire a slot, get a clearance, open, wait for the first bytes; else the next step.
+
+What the next step is, routing/fallback.py decides; this file only carries it out. Nothing is tried after the commit
+point, which is the return of `run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, assert_never
+
+from junto.core.errors import UpstreamFailure
+from junto.dialects.wire import Rendering
+from junto.gateway import egress
+from junto.gateway.answer import Answer
+from junto.gateway.attempt import Attempt, Ending
+from junto.gateway.passage import choose
+from junto.ports.provider import Call
+from junto.routing.fallback import GiveUp, Retry, RetryBudget, Step, TryNext, next_step
+from junto.routing.refusals import Failed, error_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from junto.gateway.exchange import Exchange
+    from junto.gateway.runtime import Runtime, Target
+    from junto.gateway.settlement import Settlement
+    from junto.ports.clock import Clock
+    from junto.ports.observer import Observer
+    from junto.routing.facts import Plan
+
+
+class Attempts:
+    """Carries out a plan."""
+
+    def __init__(
+        self, *, settlement: Settlement, observer: Observer, clock: Clock, jitter: Callable[[], float]
+    ) -> None:
+        self._settlement = settlement
+        self._observer = observer
+        self._clock = clock
+        self._jitter = jitter
+
+    async def run(self, exchange: Exchange, plan: Plan, runtime: Runtime) -> Answer:
+        """The first answer that begins; raises the JuntoError that the failures add up to."""
+        position = tries_here = 0
+        failures: list[Failed] = []
+        while True:
+            target = runtime.targets[plan.candidates[position].key]
+            try:
+                answer = await self._once(exchange, target, runtime, retried=tries_here > 0)
+            except UpstreamFailure as failure:
+                failures.append((target.deployment, failure))
+            else:
+                answer.position = position
+                return answer
+            tries_here += 1
+            step = self._decide(exchange, plan, runtime, position, tries_here, failures)
+            match step:
+                case Retry(after):
+                    await asyncio.sleep(after)
+                case TryNext():
+                    position += 1
+                    tries_here = 0
+                case GiveUp():
+                    raise error_for(failures, now=self._clock.monotonic())
+                case _:
+                    assert_never(step)
+
+    async def _once(self, exchange: Exchange, target: Target, runtime: Runtime, *, retried: bool) -> Answer:
+        attempt = Attempt(exchange, target, clock=self._clock, observer=self._observer, retried=retried)
+        passage = None
+        try:
+            if target.slots is not None:
+                attempt.holds(await target.slots.acquire(exchange, target))
+            deployment = target.deployment
+            clearance = egress.clear(
+                exchange.sensitivity,
+                deployment,
+                allow_cloud_for_internal=exchange.principal.allow_cloud_for_internal,
+            )
+            reply = await target.provider.open(clearance, _call(exchange, target, cold=attempt.is_cold))
+            arrival, head = exchange.arrival, exchange.head
+            rendering = Rendering(
+                id=exchange.id,
+                model=head.model,
+                created=exchange.started_ms // 1000,
+                include_usage=head.wants_usage,
+            )
+            passage = choose(reply, arrival.wire, rendering, stream=head.stream, wants_usage=head.wants_usage)
+            answer = Answer(
+                exchange,
+                attempt,
+                passage,
+                settlement=self._settlement,
+                keep=runtime.keep[exchange.sensitivity],
+            )
+            await answer.begin()
+        except BaseException as error:
+            failure = error if isinstance(error, UpstreamFailure) else None
+            attempt.end(Ending.FAILED if failure is not None else Ending.CANCELLED, failure=failure)
+            if passage is not None:
+                passage.close()
+            raise
+        return answer
+
+    def _decide(
+        self, exchange: Exchange, plan: Plan, runtime: Runtime, position: int, tries_here: int, failures: list[Failed]
+    ) -> Step:
+        candidate, failure = failures[-1]
+        timeout = exchange.arrival.timeout
+        live = candidate.backend_live
+        return next_step(
+            plan=plan,
+            position=position,
+            tries_here=tries_here,
+            attempts_made=len(failures),
+            failure=failure,
+            policy=runtime.policy,
+            budget=RetryBudget(in_flight=live.in_flight, retries_in_flight=live.retries_in_flight),
+            remaining=None if timeout is None else exchange.started + timeout - self._clock.monotonic(),
+            jitter=self._jitter(),
+        )
+
+
+def _call(exchange: Exchange, target: Target, *, cold: bool) -> Call:
+    arrival, head = exchange.arrival, exchange.head
+    return Call(
+        wire=arrival.wire,
+        body=arrival.body,
+        request=exchange.request,
+        model=target.deployment.upstream_model,
+        stream=head.stream,
+        wants_usage=head.wants_usage,
+        deadlines=target.cold_deadlines if cold else target.deadlines,
+        extra_head=arrival.extra_head,
+    )

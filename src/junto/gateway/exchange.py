@@ -1,0 +1,89 @@
+"""The working state of one exchange while it walks through the pipeline. Becomes an ExchangeRecord at settlement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from junto.core.exchange import Attempted
+from junto.core.sensitivity import Sensitivity
+from junto.dialects.wire import Head
+from junto.identity.principal import Principal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from junto.core.chat import Request
+    from junto.dialects.wire import Wire
+
+
+class Arrival:
+    """A request as an edge hands it over: bytes of a wire, who sends them, and what its headers ask.
+
+    `told` is what the caller said about sensitivity and task in headers; None where it said nothing. `timeout` is seconds
+    the caller is willing to wait for the answer to begin. `on_wait` is called with the place in the queue while a stream
+    waits for a slot. `extra_head` are header lines of the dialect that a relay passes on.
+    """
+
+    __slots__ = (
+        "body",
+        "extra_head",
+        "id",
+        "on_wait",
+        "parent_id",
+        "principal",
+        "sensitivity",
+        "session",
+        "task_type",
+        "timeout",
+        "wire",
+    )
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        wire: Wire,
+        body: bytes,
+        principal: Principal,
+        sensitivity: str | None = None,
+        task_type: str | None = None,
+        timeout: float | None = None,
+        session: str = "",
+        parent_id: str = "",
+        extra_head: bytes = b"",
+        on_wait: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
+        self.id = id
+        self.wire = wire
+        self.body = body
+        self.principal = principal
+        self.sensitivity = sensitivity
+        self.task_type = task_type
+        self.timeout = timeout
+        self.session = session
+        self.parent_id = parent_id
+        self.extra_head = extra_head
+        self.on_wait = on_wait
+
+
+class Exchange(msgspec.Struct, kw_only=True, eq=False):
+    """One admitted request. `started` is monotonic seconds; `request()` decodes the body into the core at most once."""
+
+    id: str
+    arrival: Arrival
+    head: Head
+    principal: Principal
+    sensitivity: Sensitivity
+    task_type: str
+    started: float
+    started_ms: int
+    attempts: list[Attempted]
+    parsed: Request | None = None
+
+    def request(self) -> Request:
+        """The canonical request, for upstreams that speak another wire than the caller."""
+        if self.parsed is None:
+            self.parsed = self.arrival.wire.parse_request(self.arrival.body)
+        return self.parsed

@@ -1,0 +1,196 @@
+"""How an upstream's reply becomes bytes for the caller: relayed or translated, whole or streamed, behind one interface.
+
+A passage knows wires and nothing of slots, money or records; gateway/answer.py drives it and settles what it learned.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from junto.core.chat import Text, Thinking, ToolCall
+from junto.core.completion import Completion
+from junto.core.errors import UpstreamFailure
+from junto.core.events import Failure, Finish, TextDelta, ThinkingDelta, ToolCallDelta
+
+if TYPE_CHECKING:
+    from junto.core.errors import JuntoError
+    from junto.core.events import Event
+    from junto.core.usage import Usage
+    from junto.dialects.wire import EventRenderer, Rendering, Tap, Wire
+    from junto.ports.provider import Reply
+
+
+class Passage(Protocol):
+    """Pull-based: each `advance` gives the next bytes that may go to the caller."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is complete; the last `advance` returned its closing bytes."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the upstream said it used, as far as it is known."""
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the model stopped, in the words of the wire it came in; "" while unknown."""
+
+    @property
+    def output_characters(self) -> int:
+        """About how much was answered, for answers without usage."""
+
+    async def advance(self) -> bytes:
+        """The next bytes, b"" when this piece had none for the caller; raises UpstreamFailure when the answer breaks."""
+
+    def error(self, error: JuntoError) -> bytes:
+        """The bytes that end a stream which has already begun."""
+
+    def close(self) -> None:
+        """Let go of the upstream."""
+
+
+class RelayedStream:
+    """Same wire on both sides: pieces pass through the tap."""
+
+    __slots__ = ("_rendering", "_reply", "_tap", "_wire")
+
+    def __init__(self, reply: Reply, tap: Tap, wire: Wire, rendering: Rendering) -> None:
+        self._reply = reply
+        self._tap = tap
+        self._wire = wire
+        self._rendering = rendering
+
+    @property
+    def finished(self) -> bool:
+        return self._tap.finished
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._tap.usage
+
+    @property
+    def finish_reason(self) -> str:
+        return self._tap.finish_reason
+
+    @property
+    def output_characters(self) -> int:
+        return self._tap.output_characters
+
+    async def advance(self) -> bytes:
+        tap = self._tap
+        data = await self._reply.read()
+        passed = tap.feed(data) if data else tap.end()
+        if tap.failure is not None:
+            raise UpstreamFailure(tap.failure, "relayed stream", usage=tap.usage)
+        return passed
+
+    def error(self, error: JuntoError) -> bytes:
+        return self._wire.event_renderer(self._rendering).error(error)
+
+    def close(self) -> None:
+        self._reply.close()
+
+
+class RelayedWhole(RelayedStream):
+    """Same wire on both sides, one body: read to its end before anything passes."""
+
+    __slots__ = ()
+
+    async def advance(self) -> bytes:
+        tap = self._tap
+        pieces = []
+        while piece := await self._reply.read():
+            pieces.append(piece)
+        body = tap.feed(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        body += tap.end()
+        if tap.failure is not None:
+            raise UpstreamFailure(tap.failure, "relayed answer", usage=tap.usage)
+        return body
+
+
+class TranslatedStream:
+    """Different wires: events of the one are rendered in the other."""
+
+    __slots__ = ("_renderer", "_reply", "finish_reason", "finished", "output_characters", "usage")
+
+    def __init__(self, reply: Reply, renderer: EventRenderer) -> None:
+        self._reply = reply
+        self._renderer = renderer
+        self.finished = False
+        self.usage: Usage | None = None
+        self.finish_reason = ""
+        self.output_characters = 0
+
+    async def advance(self) -> bytes:
+        events = await self._reply.events()
+        for event in events:
+            self._note(event)
+        return self._renderer.render(list(events))
+
+    def error(self, error: JuntoError) -> bytes:
+        return self._renderer.error(error)
+
+    def close(self) -> None:
+        self._reply.close()
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case TextDelta(text) | ThinkingDelta(text) | ToolCallDelta(_, text):
+                self.output_characters += len(text)
+            case Finish(reason, usage):
+                self.finished = True
+                self.finish_reason = reason.value
+                self.usage = usage
+            case Failure(kind, detail, usage):
+                raise UpstreamFailure(kind, detail, usage=usage)
+            case _:
+                pass
+
+
+class TranslatedWhole:
+    """Different wires, one answer: parsed by the provider, rendered for the caller."""
+
+    __slots__ = ("_rendering", "_reply", "_wire", "finish_reason", "finished", "output_characters", "usage")
+
+    def __init__(self, reply: Reply, wire: Wire, rendering: Rendering) -> None:
+        self._reply = reply
+        self._wire = wire
+        self._rendering = rendering
+        self.finished = False
+        self.usage: Usage | None = None
+        self.finish_reason = ""
+        self.output_characters = 0
+
+    async def advance(self) -> bytes:
+        answer = await self._reply.whole()
+        self.usage = answer.usage
+        if isinstance(answer, Completion):
+            self.finish_reason = answer.reason.value
+            self.output_characters = sum(map(_characters, answer.parts))
+        self.finished = True
+        return self._wire.render_response(answer, self._rendering)
+
+    def error(self, error: JuntoError) -> bytes:
+        return self._wire.render_error(error)
+
+    def close(self) -> None:
+        self._reply.close()
+
+
+def choose(reply: Reply, wire: Wire, rendering: Rendering, *, stream: bool, wants_usage: bool) -> Passage:
+    """The passage for this reply to a caller who speaks that wire."""
+    if reply.relayed:
+        if stream:
+            return RelayedStream(reply, wire.stream_tap(wants_usage), wire, rendering)
+        return RelayedWhole(reply, wire.whole_tap(), wire, rendering)
+    if stream:
+        return TranslatedStream(reply, wire.event_renderer(rendering))
+    return TranslatedWhole(reply, wire, rendering)
+
+
+def _characters(part: Text | Thinking | ToolCall) -> int:
+    match part:
+        case Text(text) | Thinking(text):
+            return len(text)
+        case ToolCall():
+            return len(part.arguments)

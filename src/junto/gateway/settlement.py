@@ -1,0 +1,142 @@
+"""What an exchange comes to: usage, cost, the stored record. Runs once for every admitted exchange, however it ended.
+
+The record is appended to the recorder before the end of the answer is acknowledged to the caller.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from junto.core.exchange import ExchangeRecord, Outcome
+from junto.core.money import cost
+from junto.core.usage import Usage, estimate_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from junto.core.errors import JuntoError
+    from junto.gateway.exchange import Exchange
+    from junto.gateway.passage import Passage
+    from junto.gateway.runtime import Target
+    from junto.ports.clock import Clock
+    from junto.ports.observer import Observer
+    from junto.ports.stores import Recorder
+
+STORED_BODY_LIMIT = 4 * 1024 * 1024  # bytes of one body that are kept; the rest is left out and flagged
+
+
+class Settlement:
+    """Turns ended exchanges into records."""
+
+    def __init__(self, *, recorder: Recorder, observer: Observer, clock: Clock) -> None:
+        self._recorder = recorder
+        self._observer = observer
+        self._clock = clock
+
+    def now(self) -> float:
+        """Monotonic seconds, of the same clock that exchanges are timed by."""
+        return self._clock.monotonic()
+
+    def answered(
+        self,
+        exchange: Exchange,
+        target: Target,
+        passage: Passage,
+        *,
+        keep: str,
+        first: float,
+        stored: Sequence[bytes] = (),
+        truncated: bool = False,
+        outcome: Outcome = Outcome.OK,
+        error: JuntoError | None = None,
+    ) -> ExchangeRecord:
+        """Settle an exchange that got an answer, in whole or in part."""
+        facts = target.deployment
+        usage = measured(exchange, passage)
+        now = self._clock.monotonic()
+        duration_ms = int((now - exchange.started) * 1000)
+        arrival = exchange.arrival
+        full = keep == "full"
+        record = ExchangeRecord(
+            id=exchange.id,
+            started_ms=exchange.started_ms,
+            tenant=exchange.principal.tenant,
+            client=exchange.principal.client,
+            wire=arrival.wire.name,
+            operation=arrival.wire.operation.value,
+            requested_model=exchange.head.model,
+            model=facts.model,
+            backend=facts.backend,
+            locality=facts.locality.value,
+            sensitivity=exchange.sensitivity.label,
+            task_type=exchange.task_type,
+            stream=exchange.head.stream,
+            outcome=outcome,
+            status=200,
+            error_code=error.code if error is not None else "",
+            finish_reason=passage.finish_reason,
+            input_tokens=usage.input,
+            cache_read_tokens=usage.cache_read,
+            cache_write_tokens=usage.cache_write,
+            output_tokens=usage.output,
+            reasoning_tokens=usage.reasoning,
+            usage_estimated=usage.estimated,
+            cost_nano=cost(usage, facts.price, gpu_milliseconds=duration_ms),
+            price_date=facts.price_date,
+            ttft_ms=int((first - exchange.started) * 1000) if first else 0,
+            duration_ms=duration_ms,
+            attempts=tuple(exchange.attempts),
+            parent_id=arrival.parent_id,
+            keep=keep,
+            request_body=arrival.body[:STORED_BODY_LIMIT] if full else b"",
+            answer_wire=arrival.wire.name,
+            answer_stream=exchange.head.stream,
+            answer_body=b"".join(stored) if full else b"",
+            truncated=truncated or (full and len(arrival.body) > STORED_BODY_LIMIT),
+        )
+        self._write(record)
+        return record
+
+    def refused(self, exchange: Exchange, error: JuntoError | None, *, keep: str) -> None:
+        """Settle an exchange that got no answer: an error, or (None) the caller went away first."""
+        arrival = exchange.arrival
+        full = keep == "full"
+        self._write(
+            ExchangeRecord(
+                id=exchange.id,
+                started_ms=exchange.started_ms,
+                tenant=exchange.principal.tenant,
+                client=exchange.principal.client,
+                wire=arrival.wire.name,
+                operation=arrival.wire.operation.value,
+                requested_model=exchange.head.model[:200],
+                sensitivity=exchange.sensitivity.label,
+                task_type=exchange.task_type,
+                stream=exchange.head.stream,
+                outcome=Outcome.CANCELLED if error is None else Outcome.ERROR,
+                status=499 if error is None else error.status,
+                error_code="" if error is None else error.code,
+                duration_ms=int((self._clock.monotonic() - exchange.started) * 1000),
+                attempts=tuple(exchange.attempts),
+                parent_id=arrival.parent_id,
+                keep=keep,
+                request_body=arrival.body[:STORED_BODY_LIMIT] if full else b"",
+                truncated=full and len(arrival.body) > STORED_BODY_LIMIT,
+            )
+        )
+
+    def _write(self, record: ExchangeRecord) -> None:
+        self._recorder.append(record)
+        self._observer.exchange_ended(record)
+
+
+def measured(exchange: Exchange, passage: Passage) -> Usage:
+    """The upstream's own usage, or Junto's count of the prompt and of what was streamed, flagged as estimated."""
+    usage = passage.usage
+    if usage is not None and (usage.total or not passage.output_characters):
+        return usage
+    return Usage(
+        input=exchange.head.prompt_tokens,
+        output=estimate_tokens(passage.output_characters),
+        estimated=True,
+    )

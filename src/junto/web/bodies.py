@@ -1,0 +1,52 @@
+"""Receiving a request's body within its bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from junto.core.errors import BodyTooLarge
+
+if TYPE_CHECKING:
+    from junto.web.asgi import Receive
+
+
+class CallerGone(Exception):
+    """The caller hung up before its request was complete."""
+
+
+async def read_body(receive: Receive, limit: int, declared: int | None) -> bytes:
+    """The whole body; raises BodyTooLarge over the limit (at once when its length is declared), CallerGone."""
+    if declared is not None and declared > limit:
+        raise _too_large(limit)
+    message = await receive()
+    if message["type"] != "http.request":
+        raise CallerGone
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        if len(body) > limit:
+            raise _too_large(limit)
+        return body
+    return await _read_rest(receive, limit, body)
+
+
+async def _read_rest(receive: Receive, limit: int, first: bytes) -> bytes:
+    pieces = [first]
+    size = len(first)
+    more = True
+    while more:
+        if size > limit:
+            raise _too_large(limit)
+        message = await receive()
+        if message["type"] != "http.request":
+            raise CallerGone
+        piece = message.get("body", b"")
+        pieces.append(piece)
+        size += len(piece)
+        more = message.get("more_body", False)
+    if size > limit:
+        raise _too_large(limit)
+    return b"".join(pieces)
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body is over the limit of {limit // (1024 * 1024)} MiB (server.max_body_mb).")

@@ -1,0 +1,66 @@
+"""Writing answers and errors as ASGI messages."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from junto.dialects.wire import Rendering
+
+if TYPE_CHECKING:
+    from junto.core.errors import JuntoError
+    from junto.dialects.wire import Wire
+    from junto.gateway.answer import Answer
+    from junto.web.asgi import Send
+
+
+async def send_whole(send: Send, answer: Answer, request_id: str) -> None:
+    """An answer in one body."""
+    body = await answer.read()
+    headers = answer.headers()
+    headers += (
+        (b"content-type", answer.content_type.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-junto-request-id", request_id.encode()),
+    )
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_stream(send: Send, answer: Answer, request_id: str, *, started: bool) -> None:
+    """An answer piece by piece, each as soon as it is there; `started`: the head was sent while waiting."""
+    if not started:
+        headers = answer.headers()
+        headers += (
+            (b"content-type", answer.content_type.encode()),
+            (b"cache-control", b"no-cache"),
+            (b"x-accel-buffering", b"no"),
+            (b"x-junto-request-id", request_id.encode()),
+        )
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+    while piece := await answer.read():
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def send_error(send: Send, wire: Wire, error: JuntoError, request_id: str, *, started: bool) -> None:
+    """An error in the caller's dialect; inside the stream when its head has gone out already."""
+    if started:
+        body = wire.event_renderer(Rendering(id=request_id, model="", created=0)).error(error)
+    else:
+        body = wire.render_error(error)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-junto-request-id", request_id.encode()),
+            *error_headers(error),
+        ]
+        await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def error_headers(error: JuntoError) -> list[tuple[bytes, bytes]]:
+    """What an error says in headers: when to come back."""
+    if error.retry_after is None:
+        return []
+    return [(b"retry-after", b"%d" % max(1, math.ceil(error.retry_after)))]

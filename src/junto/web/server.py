@@ -1,0 +1,101 @@
+"""The HTTP server's protocol: uvicorn's httptools protocol with bounds on what a caller may send and how slowly.
+
+Owns header limits, receive deadlines and noticing that a caller has gone. Knows nothing of paths.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_HEAD_BYTES = 32 * 1024
+MAX_HEADERS = 128
+RECEIVE_SECONDS = 30.0  # without a byte while a request is incomplete
+SWEEP_SECONDS = 5.0
+HANGUP = "junto.hangup"  # the scope extension under which a request finds its connection
+
+
+class JuntoProtocol(HttpToolsProtocol):
+    """One connection of a caller."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._receiving_since: float | None = None
+        self._head_bytes = 0
+        self._in_head = True
+        self._watched: asyncio.Task[Any] | None = None
+
+    def cancel_on_hangup(self, task: asyncio.Task[Any] | None) -> None:
+        """Cancel that task when the caller goes away; None: there is nothing to cancel any more."""
+        self._watched = task
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the caller has gone."""
+        return self.transport.is_closing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._watched is not None and not self._watched.done():
+            self._watched.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        self._receiving_since = self.loop.time()
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and (self._head_bytes > MAX_HEAD_BYTES or len(self.headers or ()) > MAX_HEADERS):
+            self._refuse(b"431 Request Header Fields Too Large", b"The request's headers are too large.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        self.scope["extensions"] = {HANGUP: self}  # type: ignore[dict-item]
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_bytes = 0
+        if len(self.headers) > MAX_HEADERS or sum(len(n) + len(v) for n, v in self.headers) > MAX_HEAD_BYTES:
+            self._refuse(b"431 Request Header Fields Too Large", b"The request's headers are too large.")
+            return
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._receiving_since = None
+        super().on_message_complete()
+
+    def enforce_deadline(self, now: float) -> None:
+        """Close the connection if a request has been incomplete for too long without a byte."""
+        if self._receiving_since is None or now - self._receiving_since < RECEIVE_SECONDS:
+            return
+        if self.flow.read_paused:
+            return  # it is we who are not reading
+        self._refuse(b"408 Request Timeout", b"The request did not arrive in time.")
+
+    def _refuse(self, status: bytes, message: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            body = b'{"error":{"type":"invalid_request_error","code":"bad_request","message":"%s"}}' % message
+            self.transport.write(
+                b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
+                % (status, len(body), body)
+            )
+        self.transport.close()
+
+
+async def sweep_slow_callers(connections: Iterable[Any]) -> None:
+    """Forever: every few seconds, close connections whose request does not arrive."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        now = loop.time()
+        for connection in tuple(connections):
+            if isinstance(connection, JuntoProtocol):
+                connection.enforce_deadline(now)
