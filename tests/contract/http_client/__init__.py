@@ -1,0 +1,1 @@
+"""The HTTP client against real sockets on the loopback."""
