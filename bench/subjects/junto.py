@@ -1,0 +1,51 @@
+"""Junto itself, as a user starts it: default settings, everything on, and its data in a new folder."""
+
+import importlib.metadata
+import json
+import sys
+from pathlib import Path
+
+from bench import payload
+from bench.subjects.subject import Door, Launch, Unavailable
+
+
+class Junto:
+    """`junto serve` with the mock as its only backend; `translating` adds one backend for each other dialect."""
+
+    slow = False
+
+    def __init__(self, *, translating: bool = False) -> None:
+        self._translating = translating
+        self._program = Path(sys.executable).with_name("junto")
+        self.name = "junto-translating" if translating else "junto"
+
+    def obtain(self) -> str:
+        """Find the command beside the running Python."""
+        if not self._program.exists():
+            raise Unavailable("not installed (`make install`)")
+        return importlib.metadata.version("junto")
+
+    def launch(self, *, port: int, mock_port: int, folder: Path) -> Launch:
+        """Write junto.yaml and start on loopback with open inference, the default."""
+        base = f"http://127.0.0.1:{mock_port}"
+        backends = [_backend("mock", "openai", f"{base}/v1", payload.MODEL)]
+        dialects: dict[str, str] = {}
+        if self._translating:
+            backends += [
+                _backend("mock-anthropic", "anthropic", base, payload.ANTHROPIC_MODEL),
+                _backend("mock-ollama", "ollama", base, payload.OLLAMA_MODEL),
+            ]
+            dialects = {"anthropic": payload.ANTHROPIC_MODEL, "ollama": payload.OLLAMA_MODEL}
+        path = folder / "junto.yaml"
+        # JSON is YAML, and needs no quoting rules.
+        path.write_text(json.dumps({"builtin_model": "off", "backends": backends}), encoding="utf-8")
+        argv = (str(self._program), "serve", "--config", str(path), "--port", str(port))
+        return Launch(
+            argv=(*argv, "--data-dir", str(folder / "data")),
+            door=Door(port=port, stream_models=dialects),
+        )
+
+
+def _backend(name: str, provider: str, url: str, model: str) -> dict[str, object]:
+    row: dict[str, object] = {"name": name, "provider": provider, "url": url, "locality": "local", "models": [model]}
+    return row if provider == "ollama" else row | {"api_key": "none"}
