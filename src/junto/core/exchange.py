@@ -62,7 +62,7 @@ class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     duration_ms: int = 0
     attempts: tuple[Attempted, ...] = ()
     parent_id: str = ""
-    keep: str = "metadata"  # full | metadata
+    keep: str = "metadata"  # full | metadata | none (not stored)
     request_body: bytes = b""
     answer_wire: str = ""
     answer_stream: bool = False

@@ -18,7 +18,11 @@ class Recorder(Protocol):
         """False when the buffer is at its limit: new work must then be refused, never silently unrecorded."""
 
     def append(self, record: ExchangeRecord) -> None:
-        """Write the record down (one write, no wait for the database). Synchronous: when it returns, kill -9 loses nothing."""
+        """Write the record down (one write, no wait for the database). Synchronous: when it returns, kill -9 loses nothing.
+
+        Raises core.errors.Overloaded when it cannot be written: the exchange must then not be acknowledged. Bodies of a record
+        that is not to be kept in full are dropped here, and a record to be kept as `none` is not written at all.
+        """
 
 
 class ExchangeQuery(msgspec.Struct, frozen=True, kw_only=True):

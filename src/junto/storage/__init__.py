@@ -1,0 +1,1 @@
+"""Where data rests: the journal, the SQLite database, and what reads from them. Reached through ports/stores.py only."""

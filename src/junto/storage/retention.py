@@ -1,0 +1,112 @@
+"""The background service that deletes exchanges, bodies and all, when they are older than the operator keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlalchemy import delete, select
+
+from junto.storage.tables.exchanges import BODIES, EXCHANGES
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from junto.ports.clock import Clock
+
+_log = structlog.get_logger(__name__)
+
+_DAY_MS = 24 * 60 * 60 * 1000
+_PAGES_PER_VACUUM = 256
+
+
+class Retention:
+    """Sweeps at start and every `interval` seconds after that; deletes in small transactions, so that flushing goes on."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        clock: Clock,
+        *,
+        days: int,
+        interval: float = 3600.0,
+        batch_rows: int = 500,
+        pause: float = 0.02,
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._days = days
+        self._interval = interval
+        self._batch_rows = batch_rows
+        self._pause = pause
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to sweep in the background."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="junto-retention")
+
+    async def stop(self) -> None:
+        """End after the transaction under way. Safe to call twice."""
+        self._stopping.set()
+        task, self._task = self._task, None
+        if task is not None:
+            await task
+
+    async def sweep(self) -> int:
+        """Delete what is too old and give the space back to the file system; returns how many exchanges went."""
+        before_ms = self._clock.wall_ms() - self._days * _DAY_MS
+        deleted = 0
+        while not self._stopping.is_set():
+            count = await self._delete_batch(before_ms)
+            deleted += count
+            if count < self._batch_rows:
+                break
+            await self._wait(self._pause)
+        if deleted:
+            await self._give_space_back()
+        return deleted
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                deleted = await self.sweep()
+            except Exception as error:  # noqa: BLE001  a database that is away now is tried again at the next sweep
+                _log.warning("retention.sweep_failed", error=str(error))
+            else:
+                if deleted:
+                    _log.info("retention.swept", deleted=deleted, days=self._days)
+            await self._wait(self._interval)
+
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _delete_batch(self, before_ms: int) -> int:
+        oldest = (
+            select(EXCHANGES.c.id)
+            .where(EXCHANGES.c.started_ms < before_ms)
+            .order_by(EXCHANGES.c.started_ms, EXCHANGES.c.id)
+            .limit(self._batch_rows)
+        )
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(BODIES).where(BODIES.c.id.in_(oldest)))
+            return (await connection.execute(delete(EXCHANGES).where(EXCHANGES.c.id.in_(oldest)))).rowcount
+
+    async def _give_space_back(self) -> None:
+        """Shrink the file by its free pages, a few at a time."""
+        while not self._stopping.is_set() and await self._vacuum_some():
+            await self._wait(self._pause)
+
+    async def _vacuum_some(self) -> bool:
+        """Whether there was a free page to give back."""
+        async with self._engine.connect() as connection:
+            free = (await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one()
+            if free:
+                # The pragma has to be stepped through, a page at a time; only executescript does that for a row-less statement.
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                await driver.executescript(f"PRAGMA incremental_vacuum({_PAGES_PER_VACUUM})")
+        return bool(free)
