@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 from typing import Any
 
@@ -145,7 +146,10 @@ async def test_a_body_beyond_the_limit_is_cut_off() -> None:
         await upstream.until_gone()
 
 
-async def test_a_reader_that_stops_stops_the_upstream() -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_reader_that_stops_stops_the_upstream(
+    scheme: str, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
     total, piece = 64 * 1024 * 1024, b"a" * 65_536
     written = 0
 
@@ -164,8 +168,11 @@ async def test_a_reader_that_stops_stops_the_upstream() -> None:
             before = written
             await asyncio.sleep(0.05)
 
-    async with peer(flood) as upstream, client(upstream.url()) as http:
-        response = await http.send(head(upstream.url()), b"", LONG)
+    async with (
+        peer(flood, server_tls if scheme == "https" else None) as upstream,
+        client(upstream.url(scheme), ssl_context=client_tls) as http,
+    ):
+        response = await http.send(head(upstream.url(scheme)), b"", LONG)
         await until_stuck()
         connection = response._connection
         assert connection is not None

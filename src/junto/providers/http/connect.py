@@ -7,9 +7,10 @@ import asyncio
 import ssl
 from typing import cast
 
-from junto.providers.http.connection import Connection, Phase
+from junto.providers.http.connection import Connection
 from junto.providers.http.errors import TransportFailure, TransportFailureKind
 from junto.providers.http.origin import Origin
+from junto.providers.http.phase import Phase
 from junto.providers.http.tunnel import Tunnel
 
 

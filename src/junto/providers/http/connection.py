@@ -2,19 +2,11 @@
 
 Owns the phase of the exchange, the buffered body, the pause of reading, and the deadline. Must not know the pool's
 counts (it only reports through `Keeper`), retry, or wait: `request` and `wait` hand out futures. A future is always
-resolved with None; whoever awaited it looks at `phase`, `chunks` and `failure`.
-
-    phase        means                               bytes arrive        peer closes
-    READY        leased, no request written          poisoned            CLOSED
-    POOLED       idle in the pool                    poisoned            CLOSED, left the pool
-    AWAITING     request written, no final headers   parsed              RESET
-    BODY         headers in, body not complete       parsed              complete if delimited by close, else RESET
-    DONE         response complete, reader not done  poisoned            not reusable
-    CLOSED       nothing more will happen            -                   -
+resolved with None; whoever awaited it looks at `phase`, `chunks` and `failure`. The phases and what moves
+between them are in `phase.py`.
 """
 
 import asyncio
-from enum import Enum
 from math import inf
 from typing import Protocol, cast
 
@@ -23,6 +15,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from junto.providers.http.alarm import Alarm
 from junto.providers.http.bounds import Limits
 from junto.providers.http.errors import TransportFailure, TransportFailureKind
+from junto.providers.http.phase import Phase
 
 Headers = list[tuple[bytes, bytes]]
 Kind = TransportFailureKind
@@ -30,17 +23,6 @@ Kind = TransportFailureKind
 _FINAL = 200
 _BODILESS_METHODS = (b"GET ", b"HEAD ", b"DELETE ", b"OPTIONS ")
 _JOIN_BELOW = 65_536  # a larger body goes to the transport uncopied
-
-
-class Phase(Enum):
-    """Where a connection stands; the table is at the top of this file."""
-
-    READY = "ready"
-    POOLED = "pooled"
-    AWAITING = "awaiting"
-    BODY = "body"
-    DONE = "done"
-    CLOSED = "closed"
 
 
 class Keeper(Protocol):

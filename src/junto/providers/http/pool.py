@@ -10,8 +10,9 @@ from math import inf
 
 from junto.providers.http.bounds import Limits
 from junto.providers.http.connect import Connector
-from junto.providers.http.connection import Connection, Phase
+from junto.providers.http.connection import Connection
 from junto.providers.http.errors import TransportFailure, TransportFailureKind
+from junto.providers.http.phase import Phase
 
 
 class Pool:

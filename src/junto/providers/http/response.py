@@ -4,8 +4,9 @@ Owns the reader's side of an exchange and the duty to give the connection back. 
 """
 
 from junto.providers.http.bounds import Deadlines
-from junto.providers.http.connection import Connection, Phase
+from junto.providers.http.connection import Connection
 from junto.providers.http.errors import TransportFailure, TransportFailureKind
+from junto.providers.http.phase import Phase
 from junto.providers.http.pool import Pool
 
 

@@ -6,7 +6,7 @@ from math import inf
 import pytest
 
 from junto.providers.http import Limits, TransportFailure, TransportFailureKind
-from junto.providers.http.connection import Phase
+from junto.providers.http.phase import Phase
 from tests.unit.providers.http.wire import DEADLINES, HEAD, Wire, step
 
 Kind = TransportFailureKind

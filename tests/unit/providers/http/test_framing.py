@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from junto.providers.http import Limits, TransportFailureKind
-from junto.providers.http.connection import Phase
+from junto.providers.http.phase import Phase
 from tests.unit.providers.http.wire import HEAD, Wire, outcome
 
 Kind = TransportFailureKind

@@ -44,6 +44,7 @@ def test_an_address_is_read_into_its_parts(url: str, origin: Origin) -> None:
         "http://a/\x00",
         "http://a\\b/",
         "http://ä.example/",
+        "http://.a/",
         "http://a:0/",
         "http://a:70000/",
         "http://a:x/",
