@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+_MOST_DOUBLINGS = 16
+
 
 class Flusher:
     """Moves a journal's records into a sink every `interval` seconds, or as soon as a batch is full.
@@ -97,7 +99,7 @@ class Flusher:
     async def _pause(self) -> None:
         """Wait for the next flush; after a failure a full batch is no reason to hurry."""
         if self.failures:
-            event, delay = self._stopping, min(self._interval * 2**self.failures, self._longest_retry)
+            event, delay = self._stopping, min(self._interval * 2 ** min(self.failures, _MOST_DOUBLINGS), self._longest_retry)
         else:
             event, delay = self._due, self._interval
         with contextlib.suppress(TimeoutError):
