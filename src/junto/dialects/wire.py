@@ -43,12 +43,16 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rendering(msgspec.Struct, frozen=True, kw_only=True):
-    """What an answer says about itself besides its content: `model` as the caller named it, seconds since the epoch."""
+    """What an answer says about itself besides its content: `model` as the caller named it, seconds since the epoch.
+
+    `base64` asks for vectors as base64 (EmbedRequest.base64).
+    """
 
     id: str
     model: str
     created: int
     include_usage: bool = True
+    base64: bool = False
 
 
 class EventParser(Protocol):
@@ -83,7 +87,10 @@ class Tap(Protocol):
     failure: FailureKind | None
     usage: Usage | None
     finish_reason: str
-    output_characters: int  # an estimate of what was streamed, for answers that break off or carry no usage
+
+    @property
+    def output_characters(self) -> int:
+        """An estimate of what was streamed, for answers that break off or carry no usage; may take a while to make."""
 
     def feed(self, data: bytes) -> bytes:
         """The bytes that may be passed on; the same object when nothing had to change."""

@@ -1,0 +1,72 @@
+"""What must change in a request before its own bytes go to an upstream: `model`, and asking for usage in streams.
+
+Everything else survives byte for byte. A field that Junto reads is also made unambiguous: a second spelling of it
+(a repeated key, `Model` beside `model`) could mean one model to Junto's policies and another to the upstream.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from junto.dialects.openai.bodies import read
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_READ_BY_JUNTO = frozenset(
+    {
+        "model",
+        "messages",
+        "prompt",
+        "input",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "tools",
+        "functions",
+        "metadata",
+    }
+)
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
+_encode = msgspec.json.encode
+_TRUE = msgspec.Raw(b"true")
+
+
+def relay_request(body: bytes, upstream_model: str) -> bytes:
+    """The body for an upstream that speaks the same wire; the same object when nothing has to change."""
+    fields = read(_decode, body)
+    changed = not _is_minimal(body, fields)
+    for key in fields.keys() - _READ_BY_JUNTO:
+        # Some JSON readers (Go's) match names without regard to case.
+        if key.casefold() in _READ_BY_JUNTO:
+            del fields[key]
+            changed = True
+    model = _encode(upstream_model)
+    if bytes(fields["model"]) != model:
+        fields["model"] = msgspec.Raw(model)
+        changed = True
+    stream = fields.get("stream")
+    if stream is not None and bytes(stream) == b"true":
+        changed |= _ask_for_usage(fields)
+    return _encode(fields) if changed else body
+
+
+def _ask_for_usage(fields: dict[str, msgspec.Raw]) -> bool:
+    given = fields.get("stream_options")
+    options = (_decode_options(given) if given is not None else None) or {}
+    asked = options.get("include_usage")
+    if asked is not None and bytes(asked) == b"true":
+        return False
+    options["include_usage"] = _TRUE
+    fields["stream_options"] = msgspec.Raw(_encode(options))
+    return True
+
+
+def _is_minimal(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether the body is nothing but these fields: repeated keys, escapes in keys or blanks would make it longer."""
+    # Braces, and for each field two quotes, a colon and a comma (but for the last one).
+    return len(body) == 1 + 4 * len(fields) + sum(map(len, fields)) + sum(map(len, fields.values()))

@@ -1,0 +1,62 @@
+"""OpenAI's usage object, as the many servers that imitate it fill it in, to disjoint classes and back.
+
+Here `prompt_tokens` includes what was cached and `completion_tokens` what was thought. Some servers count thinking
+beside the completion: then only `total_tokens` tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from junto.core.usage import Usage
+
+_ABSURD = 1_000_000_001  # Usage.checked makes it 0 from here on; one absurd count must not spoil the others
+
+
+def parse_usage(wire: object) -> Usage | None:
+    """The usage in an upstream's `usage` field; None when there is no object, zeros for what makes no sense."""
+    if not isinstance(wire, Mapping):
+        return None
+    prompt, completion, total = (_count(wire, name) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
+    details = _object(wire, "prompt_tokens_details")
+    cached = _count(details, "cached_tokens") or _count(wire, "prompt_cache_hit_tokens")
+    written = _count(details, "cache_write_tokens")
+    reasoning = _count(_object(wire, "completion_tokens_details"), "reasoning_tokens")
+    if reasoning and (reasoning > completion or total == prompt + completion + reasoning):
+        completion += reasoning
+    cached = min(cached, prompt)
+    written = min(written, prompt - cached)
+    return Usage.checked(
+        input=prompt - cached - written,
+        cache_read=cached,
+        cache_write=written,
+        output=completion,
+        reasoning=reasoning,
+    )
+
+
+def render_usage(usage: Usage) -> dict[str, Any]:
+    """The `usage` object of a chat or text completion."""
+    prompt: dict[str, int] = {"cached_tokens": usage.cache_read}
+    if usage.cache_write:
+        prompt["cache_write_tokens"] = usage.cache_write
+    return {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.total,
+        "prompt_tokens_details": prompt,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+    }
+
+
+def _object(wire: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = wire.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _count(wire: Mapping[str, Any], name: str) -> int:
+    value = wire.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return int(value) if isinstance(value, float) and 0 <= value < _ABSURD else 0
+    return value if 0 <= value < _ABSURD else 0
