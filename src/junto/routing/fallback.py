@@ -54,7 +54,7 @@ class RetryBudget(msgspec.Struct, frozen=True):
     @property
     def allows_one_more(self) -> bool:
         """Retries stay within their share, but one is always allowed: a storm cannot feed on itself, a blip is bridged."""
-        return self.retries_in_flight < max(1.0, RETRY_SHARE * self.in_flight)
+        return self.retries_in_flight + 1 <= max(1.0, RETRY_SHARE * self.in_flight)
 
 
 def next_step(

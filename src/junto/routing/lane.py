@@ -44,7 +44,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """How long work for a loaded model may go before work that needs a swap."""
+    """How long work for a loaded model may go before work that needs a swap; 0 jobs: never, fairness alone decides."""
 
     jobs: int = 8
     seconds: float = 30.0
@@ -79,8 +79,8 @@ class Lane:
         """Put a ticket behind its client's others."""
         client = ticket.client
         if client not in self._waiting:
-            self._counters[client] = self._entry_counter(client)
             self._forget_idle()
+            self._counters[client] = self._entry_counter(client)
         self._waiting[client] = self._waiting.get(client, 0) + 1
         self._arrivals += 1
         self._lines.setdefault((client, ticket.model), {})[ticket.id] = (self._arrivals, ticket)
@@ -138,7 +138,7 @@ class Lane:
 
     def _line_due(self, now: float, resident: Collection[str]) -> tuple[str, str]:
         ready = [key for key in self._lines if key[1] in resident]
-        if not ready or len(ready) == len(self._lines):
+        if self._batch.jobs <= 0 or not ready or len(ready) == len(self._lines):
             self._held = 0
             return min(self._lines, key=self._rank)
         if self._held == 0:

@@ -94,7 +94,8 @@ class FairQueue:
     def pop(self, now: float, resident: Collection[str] | None = None) -> Ticket | None:
         """Take the ticket that gets the next free slot, None if nobody waits.
 
-        `resident` are the models that need no swap; where that is not known (None), the last one taken is.
+        `resident` are the models that were last seen in memory, None where that is not known. A report without the model
+        of the last ticket taken is older than that ticket, so then that model alone counts as loaded.
         """
         work = self._class_due()
         if work is None:
@@ -137,7 +138,9 @@ class FairQueue:
         return expected_wait(ahead=len(ahead), pace=pace, swaps=swaps)
 
     def _resident(self, resident: Collection[str] | None) -> Collection[str]:
-        return (self._last_model,) if resident is None else resident
+        if resident is not None and (not self._last_model or self._last_model in resident):
+            return resident
+        return (self._last_model,)
 
     def _class_due(self) -> WorkClass | None:
         waiting = [work for work in WorkClass if len(self._lanes[work])]
