@@ -13,13 +13,12 @@ from junto.core.chat import ChatRequest, Message, Request, Role, Text
 from junto.core.completion import Completion, Embeddings
 from junto.core.errors import Unsupported
 from junto.core.events import Finish
-from junto.dialects.openai.bodies import read
+from junto.dialects.decoding import decode_body, other_fields
 from junto.dialects.openai.chunks import finish_reason
 from junto.dialects.openai.peek import Positive, Tokens
 from junto.dialects.openai.requests import (
     DIALECT,
     SamplingBody,
-    parse_extras,
     refuse,
     render_sampling,
     render_stream,
@@ -42,12 +41,12 @@ class CompletionBody(SamplingBody, kw_only=True):
     best_of: Positive | None = None
 
 
-_decode = msgspec.json.Decoder(CompletionBody).decode
+_decode = msgspec.json.Decoder(CompletionBody)
 
 
 def parse_request(body: bytes) -> ChatRequest:
     """The canonical request; raises Unsupported for what no other wire can do."""
-    asked = read(_decode, body)
+    asked = decode_body(_decode, body)
     refuse(
         n=(asked.n or 1) > 1,
         best_of=(asked.best_of or 1) > 1,
@@ -55,7 +54,7 @@ def parse_request(body: bytes) -> ChatRequest:
         echo=asked.echo,
         logprobs=asked.logprobs is not None,
     )
-    extras = parse_extras(body, CompletionBody)
+    extras = other_fields(body, CompletionBody.__struct_fields__)
     return ChatRequest(
         model=asked.model,
         messages=(Message(Role.USER, (Text(_the_prompt(asked.prompt)),)),),

@@ -12,11 +12,11 @@ import msgspec
 from junto.core.chat import EmbedRequest, Request
 from junto.core.completion import Completion, Embeddings
 from junto.core.errors import FailureKind, Unsupported, UpstreamFailure
-from junto.dialects.openai.bodies import read
+from junto.dialects.decoding import decode_body, other_fields
 from junto.dialects.openai.chunks import UNREADABLE
 from junto.dialects.openai.errors import failure_of
 from junto.dialects.openai.peek import Name, Positive, Tokens
-from junto.dialects.openai.requests import DIALECT, parse_extras
+from junto.dialects.openai.requests import DIALECT
 from junto.dialects.openai.usage import parse_usage
 
 if TYPE_CHECKING:
@@ -45,20 +45,20 @@ class _Answer(msgspec.Struct):
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(EmbeddingBody).decode
+_decode = msgspec.json.Decoder(EmbeddingBody)
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
 def parse_request(body: bytes) -> EmbedRequest:
     """The canonical request; token ids belong to one model's vocabulary and are Unsupported."""
-    asked = read(_decode, body)
+    asked = decode_body(_decode, body)
     texts = [asked.input] if isinstance(asked.input, str) else asked.input
     inputs = tuple(text for text in texts if isinstance(text, str))
     if len(inputs) != len(texts):
         raise Unsupported(
             "Token ids cannot be translated to the backend that serves this model: send text.", param="input"
         )
-    extras = parse_extras(body, EmbeddingBody)
+    extras = other_fields(body, EmbeddingBody.__struct_fields__)
     if asked.user is not None:
         extras["user"] = asked.user
     return EmbedRequest(

@@ -12,20 +12,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from junto.core.errors import FailureKind, UpstreamFailure
+from junto.dialects.failures import failure_kind
 
 if TYPE_CHECKING:
     from junto.core.errors import JuntoError
 
-_BY_STATUS = {
-    401: FailureKind.CREDENTIALS,
-    402: FailureKind.CREDENTIALS,  # the operator's account is out of money
-    403: FailureKind.CREDENTIALS,
-    404: FailureKind.MODEL_MISSING,
-    408: FailureKind.SERVER,
-    429: FailureKind.THROTTLED,
-    503: FailureKind.BUSY,
-    529: FailureKind.BUSY,
-}
 _BY_CODE = {
     "context_length_exceeded": FailureKind.CONTEXT_LENGTH,
     "exceed_context_size_error": FailureKind.CONTEXT_LENGTH,  # llama.cpp
@@ -38,8 +29,8 @@ _BY_CODE = {
     "overloaded_error": FailureKind.BUSY,
 }
 _TOO_LONG = re.compile(
-    r"context (?:length|window|size|limit)|maximum (?:model |sequence )?length|max_model_len|too many tokens"
-    r"|(?:prompt|input) is too long|reduce the length of|exceeds the maximum number of tokens",
+    r"context window|maximum (?:model|sequence) length|max_model_len|too many tokens|reduce the length of"
+    r"|exceeds the maximum number of tokens|available context size",
     re.IGNORECASE,
 )
 _MAY_BE_TOO_LONG = frozenset({400, 413, 422, 500})
@@ -88,11 +79,7 @@ def _kind(status: int, words: list[str], message: str) -> FailureKind:
             return _BY_CODE[word]
     if status in _MAY_BE_TOO_LONG and _TOO_LONG.search(message):
         return FailureKind.CONTEXT_LENGTH
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    if status >= 500:  # noqa: PLR2004
-        return FailureKind.SERVER
-    return FailureKind.REJECTED if status >= 400 else FailureKind.PROTOCOL  # noqa: PLR2004
+    return failure_kind(status, message) if status >= 400 else FailureKind.PROTOCOL  # noqa: PLR2004
 
 
 def _status_in(code: object) -> int:

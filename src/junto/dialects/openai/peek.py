@@ -11,7 +11,7 @@ import msgspec
 
 from junto.core.capability import Capability
 from junto.core.usage import estimate_tokens
-from junto.dialects.openai.bodies import read
+from junto.dialects.decoding import decode_body
 from junto.dialects.wire import Head
 
 type Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -77,14 +77,14 @@ class _Embedding(msgspec.Struct, kw_only=True):
     metadata: dict[str, Any] | None = None
 
 
-_decode_chat = msgspec.json.Decoder(_Chat).decode
-_decode_completion = msgspec.json.Decoder(_Completion).decode
-_decode_embedding = msgspec.json.Decoder(_Embedding).decode
+_decode_chat = msgspec.json.Decoder(_Chat)
+_decode_completion = msgspec.json.Decoder(_Completion)
+_decode_embedding = msgspec.json.Decoder(_Embedding)
 
 
 def peek_chat(body: bytes) -> Head:
     """The head of a chat completions request."""
-    chat = read(_decode_chat, body)
+    chat = decode_body(_decode_chat, body)
     needs = Capability.CHAT
     size = len(body)
     for turn in chat.messages:
@@ -112,7 +112,7 @@ def peek_chat(body: bytes) -> Head:
 
 def peek_completion(body: bytes) -> Head:
     """The head of a legacy completions request."""
-    completion = read(_decode_completion, body)
+    completion = decode_body(_decode_completion, body)
     return Head(
         model=completion.model,
         stream=completion.stream is True,
@@ -125,7 +125,7 @@ def peek_completion(body: bytes) -> Head:
 
 def peek_embedding(body: bytes) -> Head:
     """The head of an embeddings request; it never streams."""
-    embedding = read(_decode_embedding, body)
+    embedding = decode_body(_decode_embedding, body)
     labels = {key: value for key, value in (embedding.metadata or {}).items() if isinstance(value, str)}
     return Head(
         model=embedding.model,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from junto.dialects.openai.bodies import read
+from junto.dialects.decoding import decode_part, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,15 +30,14 @@ _READ_BY_JUNTO = frozenset(
         "metadata",
     }
 )
-_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
+_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _encode = msgspec.json.encode
 _TRUE = msgspec.Raw(b"true")
 
 
 def relay_request(body: bytes, upstream_model: str) -> bytes:
     """The body for an upstream that speaks the same wire; the same object when nothing has to change."""
-    fields = read(_decode, body)
+    fields = fields_of(body)
     changed = not _is_minimal(body, fields)
     for key in fields.keys() - _READ_BY_JUNTO:
         # Some JSON readers (Go's) match names without regard to case.
@@ -57,7 +56,7 @@ def relay_request(body: bytes, upstream_model: str) -> bytes:
 
 def _ask_for_usage(fields: dict[str, msgspec.Raw]) -> bool:
     given = fields.get("stream_options")
-    options = (_decode_options(given) if given is not None else None) or {}
+    options = (decode_part(_options, given, "stream_options") if given is not None else None) or {}
     asked = options.get("include_usage")
     if asked is not None and bytes(asked) == b"true":
         return False

@@ -11,7 +11,7 @@ import msgspec
 
 from junto.core.chat import ChatRequest, Reasoning, Request, Sampling, Tool, ToolChoice
 from junto.core.errors import Unsupported
-from junto.dialects.openai.bodies import read
+from junto.dialects.decoding import decode_body, other_fields
 from junto.dialects.openai.messages import WireMessage, parse_messages, render_messages
 from junto.dialects.openai.peek import Name, Positive
 from junto.dialects.openai.tools import (
@@ -92,16 +92,15 @@ class WireFunctionName(msgspec.Struct):
     name: str
 
 
-_decode = msgspec.json.Decoder(ChatBody).decode
-_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode = msgspec.json.Decoder(ChatBody)
 
 
 def parse_request(body: bytes) -> ChatRequest:
     """The canonical request; raises Unsupported for what no other wire can do."""
-    chat = read(_decode, body)
+    chat = decode_body(_decode, body)
     refuse(n=(chat.n or 1) > 1, logprobs=chat.logprobs, modalities="audio" in (chat.modalities or ()))
     tools, choice = _parse_tools(chat)
-    extras = parse_extras(body, ChatBody)
+    extras = other_fields(body, ChatBody.__struct_fields__)
     return ChatRequest(
         model=chat.model,
         messages=parse_messages(chat.messages),
@@ -122,12 +121,6 @@ def refuse(**asked: bool | None) -> None:
     for name, present in asked.items():
         if present:
             raise Unsupported(f"{name} cannot be translated to the backend that serves this model.", param=name)
-
-
-def parse_extras(body: bytes, known: type[msgspec.Struct]) -> dict[str, Any]:
-    """The fields of a body that `known` has not, decoded."""
-    fields = _decode_fields(body)
-    return {name: msgspec.json.decode(value) for name, value in fields.items() if name not in known.__struct_fields__}
 
 
 def _parse_tools(chat: ChatBody) -> tuple[tuple[Tool, ...], ToolChoice | None]:
