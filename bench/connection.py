@@ -32,6 +32,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._body: list[bytes] = []
         self._waiting = False
+        self._parting = False
         self.started = 0.0
         self.first_byte = 0.0
         self.reads = 0
@@ -64,6 +65,10 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report a request that was under way; an idle connection is opened again when next needed."""
+        if self._parting:
+            # The socket that an answer said to close; the next request may already wait for a new one.
+            self._parting = False
+            return
         self._transport = None
         if self._waiting and not self.closing:
             self._waiting = False
@@ -90,6 +95,7 @@ class Connection(asyncio.Protocol):
         """Hand the answer over."""
         self._waiting = False
         if not self._parser.should_keep_alive() and self._transport is not None:
+            self._parting = True
             self._transport.close()
             self._transport = None
         self._run.answered(self, status=self._parser.get_status_code(), body=self._body)

@@ -138,8 +138,13 @@ def markdown(results: Results) -> str:
 
 def _cells(results: Results, row: Row) -> list[str]:
     if row.missing is not None:
-        return [row.name, row.missing, *[""] * (len(COLUMNS) - 2)]
+        return [row.name, _gist(row.missing), *[""] * (len(COLUMNS) - 2)]
     return [cell(results, row) for _, cell in COLUMNS]
+
+
+def _gist(reason: str) -> str:
+    """Return the start of a reason; the whole of it stands below the table."""
+    return reason.partition(":")[0].partition(" (")[0]
 
 
 def _mark(verdict: Verdict) -> str:
@@ -167,5 +172,6 @@ def _notes(results: Results) -> list[str]:
     ]
     if machine.load_average_before > 0.5:
         notes.append("The machine was busy: believe the ratios, not the rates and latencies.")
+    notes += [f"{row.name} was not measured: {row.missing}" for row in results.rows if row.missing is not None]
     notes += [f"{row.name}: {reason}" for row in results.rows for reason in row.reasons]
     return notes
