@@ -31,6 +31,10 @@ def waiting(journal: Journal) -> list[ExchangeRecord]:
     return journal.oldest(1_000_000, 1 << 40)
 
 
+def room(journal: Journal) -> bool:
+    return journal.has_room
+
+
 def on_disk(directory: Path) -> bytes:
     return b"".join(segment.path.read_bytes() for segment in list_segments(directory))
 
@@ -44,6 +48,11 @@ def full_disk() -> Iterator[None]:
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
     signal.signal(signal.SIGXFSZ, handler)
+
+
+def append_all(journal: Journal, count: int) -> None:
+    for number in range(1, count + 1):
+        journal.append(record(number))
 
 
 def lift_the_limit() -> None:
@@ -174,11 +183,11 @@ def test_bodies_reach_the_disk_only_when_the_exchange_is_kept_in_full(tmp_path: 
 def test_there_is_no_room_at_the_limit_of_rows_or_of_bytes(tmp_path: Path) -> None:
     rows = opened(tmp_path / "rows", limit_rows=2)
     rows.append(record(1))
-    assert rows.has_room
+    assert room(rows)
     rows.append(record(2))
-    assert not rows.has_room
+    assert not room(rows)
     rows.forget_oldest(1)
-    assert rows.has_room
+    assert room(rows)
     rows.close()
     size = opened(tmp_path / "bytes", limit_bytes=1000)
     while size.has_room:
@@ -197,24 +206,23 @@ def test_work_that_was_admitted_is_recorded_even_beyond_the_limit(tmp_path: Path
 
 def test_a_journal_that_is_not_open_has_no_room(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    assert not journal.has_room
+    assert not room(journal)
     journal.open()
-    assert journal.has_room
+    assert room(journal)
     journal.close()
     journal.close()
-    assert not journal.has_room
+    assert not room(journal)
 
 
 @pytest.mark.usefixtures("full_disk")
 def test_a_short_write_is_refused_and_leaves_no_torn_record(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     with pytest.raises(JournalFull) as refusal:
-        for number in range(1, 100):
-            journal.append(record(number))
+        append_all(journal, 100)
     assert isinstance(refusal.value, Overloaded)
     assert refusal.value.retry_after
     assert journal.blocked
-    assert not journal.has_room
+    assert not room(journal)
     kept = waiting(journal)
     assert kept == records(*range(1, len(kept) + 1))
     assert journal.waiting_bytes == len(on_disk(tmp_path)) < 2000
@@ -228,14 +236,14 @@ def test_room_comes_back_when_a_write_succeeds_again(tmp_path: Path) -> None:
     with pytest.raises(JournalFull):
         journal.append(record(1, request_body=bytes(4000)))
     journal.append(record(2))
-    assert journal.has_room
+    assert room(journal)
     with pytest.raises(JournalFull):
         journal.append(record(3, request_body=bytes(4000)))
     journal.probe()
-    assert not journal.has_room
+    assert not room(journal)
     lift_the_limit()
     journal.probe()
-    assert journal.has_room
+    assert room(journal)
     assert waiting(journal) == records(2)
     assert journal.waiting_bytes == len(on_disk(tmp_path))
     journal.close()
