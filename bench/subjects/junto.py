@@ -32,7 +32,7 @@ class Junto:
         dialects: dict[str, str] = {}
         if self._translating:
             backends += [
-                _backend("mock-anthropic", "anthropic", base, payload.ANTHROPIC_MODEL),
+                _backend("mock-anthropic", "anthropic", f"{base}/v1", payload.ANTHROPIC_MODEL),
                 _backend("mock-ollama", "ollama", base, payload.OLLAMA_MODEL),
             ]
             dialects = {"anthropic": payload.ANTHROPIC_MODEL, "ollama": payload.OLLAMA_MODEL}
