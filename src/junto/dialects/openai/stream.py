@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from junto.core.errors import UpstreamFailed
 from junto.core.events import Failure, Finish, Start, TextDelta, ThinkingDelta, ToolCallDelta, ToolCallStart
 from junto.dialects.openai.errors import render_error_event
 from junto.dialects.openai.taps import DONE
@@ -33,11 +32,6 @@ def _usage_chunk(head: bytes, finish: Finish) -> bytes:
     if finish.usage is None:
         return b""
     return b'%b"choices":[],"usage":%b}\n\n' % (head, _encode(render_usage(finish.usage)))
-
-
-def broken_off() -> UpstreamFailed:
-    """What a caller is told when a stream that has begun cannot be completed."""
-    return UpstreamFailed("The answer broke off.")
 
 
 class ChatRenderer:
@@ -73,7 +67,7 @@ class ChatRenderer:
             case Finish():
                 return self._finish(event)
             case Failure():
-                return self.error(broken_off())
+                return b""  # how it is told is decided with what is known of it: see error
 
     def _chunk(self, delta: bytes, finish: bytes = b"null") -> bytes:
         return b'%b%b,"logprobs":null,"finish_reason":%b}]}\n\n' % (self._before, delta, finish)
@@ -132,8 +126,6 @@ class CompletionRenderer:
             case Finish():
                 usage = _usage_chunk(self._head, event) if self._include_usage else b""
                 return self._chunk(b'""', b'"%b"' % text_reason(event).encode()) + usage + DONE
-            case Failure():
-                return self.error(broken_off())
             case _:
                 return b""
 
