@@ -10,14 +10,15 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.upstreams import ollama_ask, ollama_render
+from tests.upstreams import anthropic_render, ollama_ask, ollama_render, openai_render
 from tests.upstreams.anthropic_emulator import AnthropicEmulator
-from tests.upstreams.ask import Ask, count_words
+from tests.upstreams.ask import Ask
 from tests.upstreams.connection import Exchange
 from tests.upstreams.ollama_memory import Busy, Memory
 from tests.upstreams.ollama_models import (
     OllamaModel,
     full_name,
+    lacking_capability,
     listed,
     local_models,
     remote_fields,
@@ -25,7 +26,7 @@ from tests.upstreams.ollama_models import (
     shown,
 )
 from tests.upstreams.openai_emulator import OpenAIEmulator, RenderWords
-from tests.upstreams.plan import Scripted
+from tests.upstreams.plan import Fail, Scripted
 from tests.upstreams.playback import Rendered, play, play_planned
 from tests.upstreams.script import Script
 from tests.upstreams.wording import embedding
@@ -160,6 +161,18 @@ class OllamaEmulator(OpenAIEmulator):
     async def _error(self, exchange: Exchange, status: int, message: str) -> None:
         await exchange.send_json(status, {"error": message})
 
+    async def _busy(self, exchange: Exchange) -> None:
+        """Refuse because the queue is full, in the words of the wire that was spoken."""
+        fail = Fail(status=503, message=BUSY)
+        path = exchange.received.path
+        if path.startswith("/v1/messages"):
+            refused = anthropic_render.error_answer(fail)
+        elif path.startswith("/v1/"):
+            refused = openai_render.error_answer(fail)
+        else:
+            refused = ollama_render.error_answer(fail)
+        await exchange.send_json(refused.status, refused.body, refused.headers)
+
     async def _show(self, exchange: Exchange, body: dict[str, Any]) -> None:
         model = self.tags[full_name(body["model"])]
 
@@ -199,7 +212,7 @@ class OllamaEmulator(OpenAIEmulator):
 
     async def _run(self, exchange: Exchange, body: dict[str, Any], ask: Ask, render: RenderLoaded) -> None:
         model = self.tags[full_name(body["model"])]
-        lacking = self._lacking(model, ask, exchange.received.path.removeprefix("/api/"))
+        lacking = lacking_capability(model, ask, exchange.received.path.removeprefix("/api/"))
         if lacking:
             await self._error(exchange, 400, lacking)
             return
@@ -253,23 +266,13 @@ class OllamaEmulator(OpenAIEmulator):
         try:
             await self.memory.enter()
         except Busy:
-            await self._error(exchange, 503, BUSY)
+            await self._busy(exchange)
             yield False
             return
         try:
             yield True
         finally:
             self.memory.leave()
-
-    def _lacking(self, model: OllamaModel, ask: Ask, verb: str) -> str | None:
-        """Say what the model cannot do, in Ollama's words."""
-        if "completion" not in model.capabilities:
-            return f'"{ask.model}" does not support {verb}'
-        if ask.tools and "tools" not in model.capabilities:
-            return f"registry.ollama.ai/library/{model.tag} does not support tools"
-        if ask.think and "thinking" not in model.capabilities:
-            return f'"{ask.model}" does not support thinking'
-        return None
 
     def _keep_alive(self, body: Mapping[str, Any]) -> float:
         return ollama_ask.keep_alive_seconds(body.get("keep_alive"), DEFAULT_KEEP_ALIVE)
@@ -282,16 +285,7 @@ class OllamaEmulator(OpenAIEmulator):
 
         async def answer() -> None:
             load_ns = await self.memory.load(model, self._keep_alive(body))
-            await exchange.send_json(
-                200,
-                {
-                    "model": body["model"],
-                    "embeddings": [embedding(text, size) for text in inputs],
-                    "total_duration": 14_143_917 + load_ns,
-                    "load_duration": load_ns or 1_019_500,
-                    "prompt_eval_count": count_words(inputs),
-                },
-            )
+            await exchange.send_json(200, ollama_render.embeddings(body["model"], inputs, size, load_ns))
 
         planned = self.script.planned_at("/api/embed")
         await play_planned(exchange, planned, ollama_render.error_answer, answer)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tests.upstreams.ask import Ask
+
 MODIFIED_AT = "2026-10-02T09:41:17.123456789+02:00"
 
 
@@ -167,3 +169,14 @@ def running(model: OllamaModel, expires_at: datetime) -> dict[str, Any]:
 def remote_fields(model: OllamaModel) -> dict[str, Any]:
     """Make the two fields that only remote tags have."""
     return {"remote_model": model.remote_model, "remote_host": model.remote_host} if model.is_remote else {}
+
+
+def lacking_capability(model: OllamaModel, ask: Ask, verb: str) -> str | None:
+    """Say what the model cannot do, in Ollama's words; None where it can do what is asked."""
+    if "completion" not in model.capabilities:
+        return f'"{ask.model}" does not support {verb}'
+    if ask.tools and "tools" not in model.capabilities:
+        return f"registry.ollama.ai/library/{model.tag} does not support tools"
+    if ask.think and "thinking" not in model.capabilities:
+        return f'"{ask.model}" does not support thinking'
+    return None

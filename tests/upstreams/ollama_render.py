@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.upstreams.ask import Ask
+from tests.upstreams.ask import Ask, count_words
 from tests.upstreams.plan import Call, Fail, Scripted
 from tests.upstreams.playback import ErrorAnswer, Rendered
-from tests.upstreams.wording import call_id, line
+from tests.upstreams.wording import call_id, embedding, line
 
 NDJSON = "application/x-ndjson"
 CREATED_AT = "2026-11-02T10:11:12.345678901Z"
@@ -85,6 +85,17 @@ def call_of(call: Call, number: int) -> dict[str, Any]:
     """Make one tool call; its arguments are an object, not a string."""
     function = {"index": number, "name": call.name, "arguments": dict(call.arguments)}
     return {"id": call.id or call_id("call_", call.name, number), "function": function}
+
+
+def embeddings(model: str, inputs: Sequence[str], dimensions: int, load_ns: int) -> dict[str, Any]:
+    """Make the answer of `POST /api/embed`."""
+    return {
+        "model": model,
+        "embeddings": [embedding(text, dimensions) for text in inputs],
+        "total_duration": 14_143_917 + load_ns,
+        "load_duration": load_ns or 1_019_500,
+        "prompt_eval_count": count_words(list(inputs)),
+    }
 
 
 def error_answer(fail: Fail) -> ErrorAnswer:

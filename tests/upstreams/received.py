@@ -42,7 +42,7 @@ class Received:
         return json.loads(self.body) if self.body else None
 
     def mark_finished(self) -> None:
-        """Note that the whole answer was handed to the socket."""
+        """Note that the server is done: the answer was sent whole, or broken off on purpose."""
         self.finished.set()
 
     def mark_abandoned(self) -> None:
@@ -60,7 +60,7 @@ class Received:
         return await until(self.abandoned.is_set, seconds)
 
     async def finished_within(self, seconds: float = 5.0) -> bool:
-        """Wait without blocking the loop until the answer was sent whole, at most `seconds`."""
+        """Wait without blocking the loop until the server is done with the answer, at most `seconds`."""
         return await until(self.finished.is_set, seconds)
 
 

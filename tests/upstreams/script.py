@@ -92,8 +92,8 @@ class Script:
 
     @property
     def inferences(self) -> list[Received]:
-        """Every POST in the order of arrival, without `/api/show`: what carries content of a user."""
-        return [one for one in self.requests if one.method == "POST" and one.path != "/api/show"]
+        """Every POST that carries content of a user, in the order of arrival: no `/api/show`, no load or unload."""
+        return [one for one in self.requests if one.method == "POST" and carries_content(one)]
 
     @property
     def remaining(self) -> int:
@@ -120,3 +120,16 @@ class Script:
             time.sleep(POLL)
         assert len(self.inferences) >= count, f"{len(self.inferences)} of {count} requests arrived"
         return self.inferences
+
+
+def carries_content(received: Received) -> bool:
+    """Tell whether a POST carries content of a user; one whose body is not JSON is taken to."""
+    if received.path == "/api/show":
+        return False
+    try:
+        body = received.json
+    except ValueError:
+        return True
+    if received.path in {"/api/generate", "/api/chat"} and isinstance(body, dict):
+        return bool(body.get("prompt") or body.get("messages"))
+    return True

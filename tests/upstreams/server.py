@@ -111,14 +111,16 @@ class LoopbackServer:
         self.began()
         ready.set()
         await self._stopped.wait()
-        server.close()
+        await stop_listening(server)
         for connection in list(self._connections):
             if self._abrupt:
                 connection.abort()
             else:
                 connection.close()
-        for _ in range(3):  # transports report their end in the loop's next turns
-            await asyncio.sleep(0)
+        await settle()
+        for connection in list(self._connections):  # a caller that does not read would keep its connection open
+            connection.abort()
+        await settle()
 
     def _connect(self) -> Connection:
         self.connections_made += 1
@@ -131,3 +133,20 @@ class LoopbackServer:
         except Exception as error:  # noqa: BLE001 - raised again when the server stops
             self.faults.append(error)
             exchange.reset()
+
+
+async def stop_listening(server: asyncio.Server) -> None:
+    """Accept nothing more, and have what is being accepted become connections first.
+
+    A server that is closed while it accepts loses that socket without closing it (CPython 3.12).
+    """
+    for listening in server.sockets:
+        asyncio.get_running_loop().remove_reader(listening.fileno())
+    await settle()
+    server.close()
+
+
+async def settle() -> None:
+    """Let the loop turn a few times: transports report their beginning and their end in its next turns."""
+    for _ in range(5):
+        await asyncio.sleep(0)
