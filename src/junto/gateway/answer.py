@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from junto.core.errors import UpstreamFailed, UpstreamFailure
+from junto.core.errors import JuntoError, UpstreamFailed, UpstreamFailure
 from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.money import usd_from_nano
 from junto.gateway.attempt import Attempt, Ending
@@ -26,7 +26,7 @@ class Answer:
     """Bytes for the caller. `read` until it gives b"", then `close`; `close` alone abandons the answer."""
 
     __slots__ = (
-        "_attempt", "_exchange", "_first", "_keep", "_kept", "_kept_size", "_pending", "_settlement",
+        "_attempt", "_exchange", "_first", "_keep", "_kept", "_kept_size", "_pending", "_settled", "_settlement",
         "_truncated", "is_fallback", "passage", "position", "record",
     )  # fmt: skip
 
@@ -46,6 +46,7 @@ class Answer:
         self._kept: list[bytes] = []
         self._kept_size = 0
         self._truncated = False
+        self._settled = False
         self._pending = b""
         self._first = 0.0
         self.passage = passage
@@ -94,7 +95,7 @@ class Answer:
         if self._pending:
             piece, self._pending = self._pending, b""
             return piece
-        if self.record is not None:
+        if self._settled:
             return b""
         passage = self.passage
         piece = b""
@@ -105,28 +106,35 @@ class Answer:
             return self._break_off(failure)
         self._remember(piece)
         if passage.finished:
-            self._settle()
+            try:
+                self._settle()
+            except JuntoError as error:  # it could not be written down, so its end is not acknowledged
+                return passage.error(error)
         return piece
 
     def close(self) -> None:
         """Let go of the upstream; an answer that was not read to its end is settled as abandoned by the caller."""
-        if self.record is None:
+        self.passage.close()
+        if not self._settled:
             self._end_attempt(Ending.CANCELLED)
             self._record(outcome=Outcome.CANCELLED)
-        self.passage.close()
 
     def _settle(self) -> None:
         self._end_attempt(Ending.ANSWERED)
         self._record(outcome=Outcome.OK)
 
     def _break_off(self, failure: UpstreamFailure) -> bytes:
-        self._end_attempt(Ending.FAILED, failure)
-        error = UpstreamFailed(BROKEN_OFF, reasons=[failure.kind.value])
-        self._record(outcome=Outcome.ERROR, error=error)
         self.passage.close()
+        self._end_attempt(Ending.FAILED, failure)
+        error: JuntoError = UpstreamFailed(BROKEN_OFF, reasons=[failure.kind.value])
+        try:
+            self._record(outcome=Outcome.ERROR, error=error)
+        except JuntoError as unrecorded:
+            error = unrecorded
         return self.passage.error(error)
 
-    def _record(self, *, outcome: Outcome, error: UpstreamFailed | None = None) -> None:
+    def _record(self, *, outcome: Outcome, error: JuntoError | None = None) -> None:
+        self._settled = True
         self.record = self._settlement.answered(
             self._exchange,
             self._attempt.target,

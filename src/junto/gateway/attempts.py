@@ -16,6 +16,8 @@ from junto.gateway.answer import Answer
 from junto.gateway.attempt import Attempt, Ending
 from junto.gateway.passage import choose
 from junto.ports.provider import Call
+from junto.routing import breaker
+from junto.routing.facts import BreakerState
 from junto.routing.fallback import GiveUp, Retry, RetryBudget, Step, TryNext, next_step
 from junto.routing.refusals import Failed, error_for
 
@@ -46,6 +48,7 @@ class Attempts:
         position = tries_here = 0
         failures: list[Failed] = []
         while True:
+            position = self._skip_probed(plan, position)
             target = runtime.targets[plan.candidates[position].key]
             try:
                 answer = await self._once(exchange, target, runtime, retried=tries_here > 0)
@@ -63,7 +66,7 @@ class Attempts:
                     position += 1
                     tries_here = 0
                 case GiveUp():
-                    raise error_for(failures, now=self._clock.monotonic())
+                    raise error_for(failures, now=self._clock.monotonic(), expired=self._is_late(exchange))
                 case _:
                     assert_never(step)
 
@@ -104,11 +107,27 @@ class Attempts:
             raise
         return answer
 
-    def _decide(
+    def _skip_probed(self, plan: Plan, position: int) -> int:
+        """Pass over candidates whose breaker let another request's probe in since the plan was made; the last one stands."""
+        while position + 1 < len(plan.candidates):
+            state = plan.candidates[position].live.breaker
+            if state.state is BreakerState.CLOSED or breaker.admits(state, self._clock.monotonic()):
+                break
+            position += 1
+        return position
+
+    def _remaining(self, exchange: Exchange) -> float | None:
+        timeout = exchange.arrival.timeout
+        return None if timeout is None else exchange.started + timeout - self._clock.monotonic()
+
+    def _is_late(self, exchange: Exchange) -> bool:
+        remaining = self._remaining(exchange)
+        return remaining is not None and remaining <= 0
+
+    def _decide(  # noqa: PLR0917  the state of the walk
         self, exchange: Exchange, plan: Plan, runtime: Runtime, position: int, tries_here: int, failures: list[Failed]
     ) -> Step:
         candidate, failure = failures[-1]
-        timeout = exchange.arrival.timeout
         live = candidate.backend_live
         return next_step(
             plan=plan,
@@ -118,7 +137,7 @@ class Attempts:
             failure=failure,
             policy=runtime.policy,
             budget=RetryBudget(in_flight=live.in_flight, retries_in_flight=live.retries_in_flight),
-            remaining=None if timeout is None else exchange.started + timeout - self._clock.monotonic(),
+            remaining=self._remaining(exchange),
             jitter=self._jitter(),
         )
 

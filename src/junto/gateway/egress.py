@@ -42,7 +42,9 @@ class Clearance:
 def clear(tier: Sensitivity | None, deployment: DeploymentFacts, *, allow_cloud_for_internal: bool) -> Clearance:
     """Check the tier against the deployment and mint the proof; an unknown tier counts as confidential."""
     effective = Sensitivity.CONFIDENTIAL if tier is None else tier
-    if deployment.locality is not Locality.LOCAL and not _may_leave(effective, allow_cloud_for_internal):
+    if deployment.locality is not Locality.LOCAL and not _may_leave(
+        effective, allow_cloud_for_internal=allow_cloud_for_internal
+    ):
         raise NotServable(
             "This content may not leave local models.",
             reasons=[f"{deployment.key}: {effective.label} content does not go to {deployment.locality}"],
@@ -57,7 +59,7 @@ def demand(clearance: object, backend: str, upstream_model: str) -> None:
     clearance.spend(backend, upstream_model)
 
 
-def _may_leave(tier: Sensitivity, allow_cloud_for_internal: bool) -> bool:
+def _may_leave(tier: Sensitivity, *, allow_cloud_for_internal: bool) -> bool:
     match tier:
         case Sensitivity.PUBLIC:
             return True

@@ -6,6 +6,7 @@ Reads as a table of contents: each step is a file of this folder or a pure funct
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ class Pipeline:
         self._attempts = attempts
         self._settlement = settlement
         self._clock = clock
-        self._seeds = count()
+        self._seeds: defaultdict[str, count[int]] = defaultdict(count)  # by name, so that each name's turns are its own
 
     async def open(self, arrival: Arrival) -> Answer:
         """The answer, begun; raises a JuntoError when there is none. The caller must read and close it."""

@@ -7,16 +7,18 @@ released exactly once, on every way out.
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from typing import TYPE_CHECKING
 
 from junto.core.errors import FailureKind, Overloaded, UpstreamFailure
-from junto.routing.slots import FairQueue, Ticket, expected_wait
+from junto.routing.lane import Ticket
+from junto.routing.slots import FairQueue, Pace, RefusalCause
 
 if TYPE_CHECKING:
     from junto.gateway.exchange import Exchange
     from junto.gateway.runtime import Target
     from junto.ports.clock import Clock
-    from junto.routing.facts import BackendLive
+    from junto.routing.facts import BackendLive, Live
 
 QUEUE_LIMIT = 256
 _TELL_PLACE_EVERY = 10.0  # seconds between two progress comments to a waiting stream
@@ -26,18 +28,18 @@ _USUAL_ANSWER = 512  # tokens that an answer is expected to have when its reques
 class Slot:
     """The right to send one request to a backend."""
 
-    __slots__ = ("_client", "_pool", "_released")
+    __slots__ = ("_pool", "_released", "_ticket")
 
-    def __init__(self, pool: SlotPool, client: str) -> None:
+    def __init__(self, pool: SlotPool, ticket: Ticket | None) -> None:
         self._pool = pool
-        self._client = client
+        self._ticket = ticket
         self._released = False
 
     def release(self, tokens: int) -> None:
-        """Give the slot back, telling how many tokens the client was served; safe to call twice."""
+        """Give the slot back, telling how many tokens were served; safe to call twice."""
         if not self._released:
             self._released = True
-            self._pool.give_back(self._client, tokens)
+            self._pool.give_back(self._ticket, tokens)
 
 
 class SlotPool:
@@ -47,7 +49,8 @@ class SlotPool:
         self._live = live
         self._clock = clock
         self._queue = FairQueue(queue_limit)
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._ids = count()
 
     async def acquire(self, exchange: Exchange, target: Target) -> Slot:
         """A slot, at once or when it is this request's turn.
@@ -56,42 +59,58 @@ class SlotPool:
         caller's deadline.
         """
         live = self._live
-        client = exchange.principal.client
         if not self._waiting and (live.slots is None or live.in_use < live.slots):
             live.in_use += 1
-            return Slot(self, client)
-        self._refuse_hopeless(exchange, target)
+            return Slot(self, None)
+        ticket = self._ticket(exchange, target)
+        self._push(ticket, exchange, target)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if not self._queue.push(self._ticket(exchange, target)):
-            raise UpstreamFailure(FailureKind.QUEUE_FULL, retry_after=self._wait(target))
-        self._waiting[exchange.id] = turn
+        self._waiting[ticket.id] = turn
         live.queued = len(self._waiting)
         try:
-            await self._until(turn, exchange)
+            await self._until(turn, ticket, exchange)
         except BaseException:
-            self._leave(exchange.id, turn, client)
+            self._leave(ticket, turn)
             raise
-        return Slot(self, client)
+        return Slot(self, ticket)
 
-    def give_back(self, client: str, tokens: int) -> None:
-        """A slot has become free: who is next?"""
+    def give_back(self, ticket: Ticket | None, tokens: int) -> None:
+        """Take a freed slot back and let the next request in."""
         self._live.in_use -= 1
-        self._queue.served(client, tokens)
-        self.grant()
+        if ticket is not None:
+            self._queue.served(ticket, tokens)
+        if self._waiting:
+            self.grant()
 
     def grant(self) -> None:
         """Let waiting requests in while there are slots; called again when a reload changes their number."""
         live = self._live
         while self._waiting and (live.slots is None or live.in_use < live.slots):
-            ticket = self._queue.pop(self._clock.monotonic())
+            ticket = self._queue.pop(self._clock.monotonic(), live.resident)
             if ticket is None:
                 break
             turn = self._waiting.pop(ticket.id)
+            if turn.done():  # cancelled a moment ago: its caller is just leaving
+                continue
             live.in_use += 1
             turn.set_result(None)
         live.queued = len(self._waiting)
 
-    async def _until(self, turn: asyncio.Future[None], exchange: Exchange) -> None:
+    def _push(self, ticket: Ticket, exchange: Exchange, target: Target) -> None:
+        timeout = exchange.arrival.timeout
+        refusal = self._queue.push(
+            ticket,
+            pace=self._pace(target.deployment.live),
+            remaining=None if timeout is None else exchange.started + timeout - self._clock.monotonic(),
+            resident=self._live.resident,
+        )
+        if refusal is None:
+            return
+        if refusal.cause is RefusalCause.DEADLINE:
+            raise Overloaded("The queue is longer than the request's deadline.", retry_after=refusal.retry_after)
+        raise UpstreamFailure(FailureKind.QUEUE_FULL, retry_after=refusal.retry_after)
+
+    async def _until(self, turn: asyncio.Future[None], ticket: Ticket, exchange: Exchange) -> None:
         tell = exchange.arrival.on_wait if exchange.head.stream else None
         if tell is None:
             await turn
@@ -99,34 +118,23 @@ class SlotPool:
         while not turn.done():
             await asyncio.wait({turn}, timeout=_TELL_PLACE_EVERY)
             if not turn.done():
-                await tell(self._queue.position(exchange.id) or 0)
+                await tell(self._queue.position(ticket.id) or 0)
 
-    def _leave(self, exchange_id: str, turn: asyncio.Future[None], client: str) -> None:
-        if self._waiting.pop(exchange_id, None) is not None:
-            self._queue.remove(exchange_id)
+    def _leave(self, ticket: Ticket, turn: asyncio.Future[None]) -> None:
+        if self._waiting.pop(ticket.id, None) is not None:
+            self._queue.remove(ticket.id)
             self._live.queued = len(self._waiting)
         elif turn.done() and not turn.cancelled():
-            self.give_back(client, 0)  # it was granted while the caller was leaving
+            self.give_back(ticket, 0)  # it was granted while the caller was leaving
 
-    def _refuse_hopeless(self, exchange: Exchange, target: Target) -> None:
-        timeout = exchange.arrival.timeout
-        if timeout is None:
-            return
-        remaining = exchange.started + timeout - self._clock.monotonic()
-        wait = self._wait(target)
-        if wait > remaining:
-            raise Overloaded("The queue is longer than the request's deadline.", retry_after=wait)
-
-    def _wait(self, target: Target) -> float:
-        live = target.deployment.live
-        return expected_wait(
-            ahead=len(self._waiting), slots=self._live.slots or 1, rate=live.rate, ttft=live.ttft, tokens=_USUAL_ANSWER
-        )
+    def _pace(self, live: Live) -> Pace:
+        seconds = live.ttft + (_USUAL_ANSWER / live.rate if live.rate else 0.0)
+        return Pace(slots=self._live.slots or 1, seconds_each=seconds, swap_seconds=live.load)
 
     def _ticket(self, exchange: Exchange, target: Target) -> Ticket:
         head = exchange.head
         return Ticket(
-            id=exchange.id,
+            id=next(self._ids),
             client=exchange.principal.client,
             weight=exchange.principal.weight,
             model=target.deployment.upstream_model,

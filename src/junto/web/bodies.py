@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from junto.core.errors import BodyTooLarge
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from junto.web.asgi import Receive
 
 
@@ -27,6 +29,12 @@ async def read_body(receive: Receive, limit: int, declared: int | None) -> bytes
             raise _too_large(limit)
         return body
     return await _read_rest(receive, limit, body)
+
+
+async def checked_body(request: Request, limit: int) -> bytes:
+    """The whole body of a control-plane request, within the limit."""
+    length = request.headers.get("content-length")
+    return await read_body(request.receive, limit, int(length) if length is not None else None)
 
 
 async def _read_rest(receive: Receive, limit: int, first: bytes) -> bytes:

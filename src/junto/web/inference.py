@@ -73,7 +73,7 @@ class InferenceEndpoint:
             return
         except (CallerGone, asyncio.CancelledError):
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001  the last line of defence: logged, and told in the caller's dialect
             structlog.get_logger().exception("request_failed", request_id=request_id)
             await self._refuse(send, JuntoError("Something went wrong inside Junto."), request_id, progress)
             return

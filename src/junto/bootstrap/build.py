@@ -1,0 +1,169 @@
+"""Builds everything there is from settings, and takes it down again in reverse order.
+
+`build` is the one entry: the command line calls it with real settings, tests with their own clock or providers.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from junto.bootstrap.admin_key import admin_digest
+from junto.bootstrap.assembly import Assembly
+from junto.bootstrap.clock import SystemClock
+from junto.bootstrap.fleet import Fleet
+from junto.bootstrap.ids import id_maker
+from junto.bootstrap.reload import Operation
+from junto.bootstrap.version import this_build
+from junto.catalog.board import LiveBoard
+from junto.gateway.admission import Admission
+from junto.gateway.attempts import Attempts
+from junto.gateway.heartbeat import Heartbeats
+from junto.gateway.pipeline import Pipeline
+from junto.gateway.settlement import Settlement
+from junto.storage.engine import Database
+from junto.storage.exchanges import StoredExchanges
+from junto.storage.flusher import Flusher
+from junto.storage.folding import answer_folder
+from junto.storage.journal import Journal
+from junto.storage.lock import DataDirLock
+from junto.storage.retention import Retention
+from junto.storage.writer import ExchangeWriter
+from junto.telemetry.logging import ExchangeLog
+from junto.telemetry.metrics import Metrics
+from junto.telemetry.observers import Observers
+from junto.web.app import INFERENCE, build_app
+from junto.web.services import WebServices
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from junto.ports.clock import Clock
+    from junto.ports.provider import Provider
+    from junto.settings.model import BackendSettings, Settings
+    from junto.web.asgi import App
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the outside needs of a running Junto. `new_admin_key` is set when the key was made just now."""
+
+    app: App
+    operation: Operation
+    pipeline: Pipeline
+    heartbeats: Heartbeats
+    new_admin_key: str | None
+
+
+@asynccontextmanager
+async def build(
+    settings: Settings,
+    *,
+    read_settings: Callable[[], Settings] | None = None,
+    clock: Clock | None = None,
+    make_provider: Callable[[BackendSettings], Provider] | None = None,
+    beat: bool = True,
+) -> AsyncIterator[Services]:
+    """A running Junto. `read_settings` is how a reload reads the configuration again; without `beat` nobody is probed."""
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        build_of = this_build()
+        digest, new_key = admin_digest(settings.data_dir, settings.admin_key.reveal() if settings.admin_key else None)
+        storage = await _open_storage(settings, clock, stack)
+        board = LiveBoard()
+        fleet = Fleet(board, clock, make=make_provider)
+        stack.push_async_callback(fleet.close)
+        operation = Operation(
+            settings,
+            read_settings=read_settings or (lambda: settings),
+            fleet=fleet,
+            assembly=Assembly(fleet, board),
+            board=board,
+            clock=clock,
+            admin_digest=digest,
+        )
+        heartbeats = operation.heartbeats
+        metrics = Metrics(
+            build=(build_of.version, build_of.git_sha),
+            backends=lambda: heartbeats.backends,
+            deployments=lambda: operation.current.runtime.snapshot.deployments,
+            catalog_version=lambda: operation.current.runtime.snapshot.version,
+            journal=lambda: (storage.journal.waiting_rows, storage.journal.waiting_bytes, storage.journal.blocked),
+        )
+        log = ExchangeLog()
+        stack.callback(log.close)
+        observer = Observers(metrics, log) if settings.metrics.enabled else Observers(log)
+        settlement = Settlement(recorder=storage.journal, observer=observer, clock=clock)
+        pipeline = Pipeline(
+            operation.current,
+            admission=Admission(recorder=storage.journal, clock=clock),
+            attempts=Attempts(settlement=settlement, observer=observer, clock=clock, jitter=random.random),
+            settlement=settlement,
+            clock=clock,
+        )
+        await operation.start(beat=beat)
+        stack.push_async_callback(operation.stop)
+        app = build_app(
+            WebServices(
+                build=build_of,
+                current=operation.current,
+                pipeline=pipeline,
+                heartbeats=heartbeats,
+                authenticator=lambda: operation.authenticator,
+                body_limit=lambda: operation.body_limit,
+                make_id=id_maker(clock),
+                clock=clock,
+                recorder=storage.journal,
+                exchanges=storage.exchanges,
+                database_answers=partial(_answers, storage.database),
+                reload=operation.reload,
+                metrics=metrics.render if settings.metrics.enabled else None,
+            )
+        )
+        yield Services(app=app, operation=operation, pipeline=pipeline, heartbeats=heartbeats, new_admin_key=new_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Storage:
+    journal: Journal
+    database: Database
+    exchanges: StoredExchanges
+
+
+async def _open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) -> _Storage:
+    lock = DataDirLock(settings.data_dir)
+    lock.acquire()
+    stack.callback(lock.release)
+    journal = Journal(settings.data_dir / "journal")
+    journal.open()
+    stack.callback(journal.close)
+    database = await stack.enter_async_context(Database(settings.data_dir))
+    flusher = Flusher(journal, ExchangeWriter(database.writer, compress=settings.storage.compress))
+    flusher.start()
+    stack.push_async_callback(flusher.stop)
+    if settings.storage.retention_days is not None:
+        retention = Retention(database.writer, clock, days=settings.storage.retention_days)
+        retention.start()
+        stack.push_async_callback(retention.stop)
+    wires = {wire.name: wire for wire in INFERENCE.values()}
+    exchanges = StoredExchanges(
+        database.reader,
+        fold_answer=answer_folder(wires),
+        waiting=lambda: (journal.waiting_rows, journal.waiting_bytes),
+    )
+    return _Storage(journal=journal, database=database, exchanges=exchanges)
+
+
+async def _answers(database: Database) -> bool:
+    try:
+        async with database.reader.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    except (SQLAlchemyError, OSError):
+        return False
+    return True

@@ -1,0 +1,175 @@
+"""The providers of the configured backends: made once per backend, kept across reloads as long as nothing about them changed.
+
+A backend that a reload removed or changed is closed when its last request has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from junto.gateway.slots import SlotPool
+from junto.providers.anthropic import Anthropic
+from junto.providers.connection import Address
+from junto.providers.fake import Fake
+from junto.providers.http.origin import Origin
+from junto.providers.llama_cpp.process import Model
+from junto.providers.llama_cpp.provider import LlamaCpp
+from junto.providers.ollama import Ollama
+from junto.providers.openai_compatible import OpenAICompatible
+from junto.providers.registry import VENDORS, Family
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+    from junto.catalog.board import LiveBoard
+    from junto.ports.clock import Clock
+    from junto.ports.provider import Provider
+    from junto.settings.model import BackendSettings
+
+_DRAIN_SECONDS = 600.0
+_LLAMA_SLOTS = 2
+
+
+class Fleet:
+    """Every provider in service by backend name."""
+
+    def __init__(
+        self, board: LiveBoard, clock: Clock, *, make: Callable[[BackendSettings], Provider] | None = None
+    ) -> None:
+        self._board = board
+        self._clock = clock
+        self.make = make or make_provider
+        self._serving: dict[str, tuple[BackendSettings, Provider]] = {}
+        self._slots: dict[str, SlotPool] = {}
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """By backend name."""
+        return {name: provider for name, (_, provider) in self._serving.items()}
+
+    def slots(self, backend: BackendSettings) -> SlotPool | None:
+        """The slot pool of a backend with limited slots; the same one as long as the process runs."""
+        if slots_of(backend) is None:
+            return None
+        return self._slots.setdefault(backend.name, SlotPool(self._board.backend(backend.name), clock=self._clock))
+
+    def put_in_service(self, backends: Sequence[BackendSettings]) -> None:
+        """From now on these: new and changed ones are made and started, the others stay, those left over drain and close."""
+        before = self._serving
+        self._serving = {}
+        for backend in backends:
+            known = before.pop(backend.name, None)
+            if known is not None and known[0] == backend:
+                self._serving[backend.name] = known
+                continue
+            if known is not None:
+                self._later(self._drain(known[1]))
+            provider = self.make(backend)
+            self._serving[backend.name] = (backend, provider)
+            self._later(provider.start())
+        for _, provider in before.values():
+            self._later(self._drain(provider))
+        for pool in self._slots.values():
+            pool.grant()
+
+    async def close(self) -> None:
+        """Close every provider now."""
+        for task in tuple(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        for _, provider in self._serving.values():
+            await provider.close()
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _drain(self, provider: Provider) -> None:
+        deadline = self._clock.monotonic() + _DRAIN_SECONDS
+        live = self._board.backend(provider.name)
+        try:
+            while live.in_flight and self._clock.monotonic() < deadline:  # noqa: ASYNC110  nobody tells of the last one
+                await asyncio.sleep(0.5)
+        finally:
+            await provider.close()
+
+
+def slots_of(backend: BackendSettings) -> int | None:
+    """How many requests the backend may have at once: as configured; one for Ollama, two for llama.cpp, else unlimited."""
+    if backend.slots is not None:
+        return backend.slots
+    match VENDORS[backend.provider].family:
+        case Family.OLLAMA:
+            return _environment_slots()
+        case Family.LLAMA_CPP:
+            return _LLAMA_SLOTS
+        case _:
+            return None
+
+
+def make_provider(backend: BackendSettings) -> Provider:
+    """The provider object of one backend."""
+    vendor = VENDORS[backend.provider]
+    match vendor.family:
+        case Family.LLAMA_CPP:
+            return LlamaCpp(backend.name, _models(backend))
+        case Family.FAKE:
+            return Fake(backend.name, tuple(backend.models or ("fake-model",)))
+        case Family.OLLAMA:
+            return Ollama(_address(backend))
+        case Family.ANTHROPIC:
+            return Anthropic(_address(backend))
+        case Family.OPENAI:
+            return OpenAICompatible(_address(backend))
+
+
+def _address(backend: BackendSettings) -> Address:
+    vendor = VENDORS[backend.provider]
+    headers: tuple[tuple[str, str], ...] = ()
+    if backend.api_key is not None:
+        key = backend.api_key.reveal()
+        is_anthropic = vendor.family is Family.ANTHROPIC
+        headers = (("x-api-key", key) if is_anthropic else ("authorization", f"Bearer {key}"),)
+    origin = Origin.parse(backend.url or vendor.url or "")
+    if vendor.family is Family.ANTHROPIC and not origin.base_path:
+        origin = replace(origin, base_path="/v1")
+    return Address(
+        name=backend.name,
+        origin=origin,
+        headers=headers,
+        proxy=_proxy(origin),
+        headers_come_early=vendor.headers_come_early,
+    )
+
+
+def _proxy(origin: Origin) -> Origin | None:
+    """HTTPS_PROXY, for https upstreams that NO_PROXY does not name; local addresses are never proxied."""
+    if origin.scheme != "https":
+        return None
+    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+    if not proxy or _exempt(origin.host, os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""):
+        return None
+    return Origin.parse(proxy)
+
+
+def _exempt(host: str, no_proxy: str) -> bool:
+    names = [name.strip().lstrip(".").lower() for name in no_proxy.split(",") if name.strip()]
+    return any(name == "*" or host.lower() == name or host.lower().endswith(f".{name}") for name in names)
+
+
+def _models(backend: BackendSettings) -> list[Model]:
+    return [
+        Model(name=name, path=Path(path).expanduser(), slots=slots_of(backend) or _LLAMA_SLOTS)
+        for name, path in (backend.models or {}).items()
+    ]
+
+
+def _environment_slots() -> int:
+    value = os.environ.get("OLLAMA_NUM_PARALLEL", "")
+    return int(value) if value.isdecimal() and int(value) else 1

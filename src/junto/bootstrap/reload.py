@@ -1,0 +1,195 @@
+"""What is in force and how it changes: settings, prices, backends found, and the swap of all of them at once.
+
+A reload reads everything first; if any of it is wrong nothing changes. Server address, data directory and database are
+fixed for the life of the process: a change of those is told and waits for a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from junto.catalog.price_files import read_prices
+from junto.core.document import ConfigErrors
+from junto.core.errors import InvalidRequest, UpstreamFailure
+from junto.core.sensitivity import Locality
+from junto.gateway.heartbeat import Heartbeats, Watched
+from junto.gateway.runtime import Current
+from junto.identity.authentication import Authenticator, AuthMode
+from junto.identity.principal import Principal
+from junto.providers.llama_cpp import builtin
+from junto.providers.registry import VENDORS, Family
+from junto.settings.model import BackendSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from junto.bootstrap.assembly import Assembly
+    from junto.bootstrap.fleet import Fleet
+    from junto.catalog.board import LiveBoard
+    from junto.catalog.prices import PriceTable
+    from junto.ports.clock import Clock
+    from junto.settings.model import Settings
+
+BUILTIN = "builtin"
+_CLOUD_EVERY = 300.0  # seconds: a cloud's list of models changes rarely, and its health shows in its traffic
+_FIRST_LOOK_SECONDS = 1.0
+
+
+class ReloadRefused(InvalidRequest):
+    """The configuration on disk is wrong; what was in force stays."""
+
+    status = 422
+    code = "invalid_configuration"
+
+
+class Operation:
+    """The process's configuration in force."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        read_settings: Callable[[], Settings],
+        fleet: Fleet,
+        assembly: Assembly,
+        board: LiveBoard,
+        clock: Clock,
+        admin_digest: bytes,
+    ) -> None:
+        self._settings = settings
+        self._read_settings = read_settings
+        self._fleet = fleet
+        self._assembly = assembly
+        self._board = board
+        self._admin_digest = admin_digest
+        self._prices = read_prices(settings.pricing_file)
+        self._backends: tuple[BackendSettings, ...] = ()
+        self._lock = asyncio.Lock()
+        self._log = structlog.get_logger()
+        self.heartbeats = Heartbeats(clock=clock, on_change=self._reassemble)
+        self.authenticator = self._make_authenticator(settings)
+        self.current = Current(assembly.assemble(settings, (), self._prices, {}))
+
+    @property
+    def settings(self) -> Settings:
+        """What is in force."""
+        return self._settings
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes of a request's body."""
+        return self._settings.server.max_body_mb * 1024 * 1024
+
+    async def start(self, *, beat: bool) -> None:
+        """Put the backends in service; look for them once before the first request, then keep watching."""
+        self._apply(self._settings, self._prices, await self._with_builtin(self._settings, look=beat))
+        if beat:
+            try:
+                async with asyncio.timeout(_FIRST_LOOK_SECONDS):
+                    await self.heartbeats.beat()
+            except TimeoutError:
+                pass  # a slow backend is found by a later beat
+            self.heartbeats.start()
+
+    async def stop(self) -> None:
+        """Stop watching."""
+        await self.heartbeats.stop()
+
+    async def reload(self) -> list[str]:
+        """Read configuration and prices again and put them in force; the warnings. Raises ReloadRefused with every error."""
+        async with self._lock:
+            try:
+                settings = self._read_settings()
+                prices = read_prices(settings.pricing_file)
+            except ConfigErrors as refused:
+                self._log.error("reload_refused", errors=[str(error) for error in refused.errors])
+                raise ReloadRefused(
+                    "The configuration was not reloaded; what was in force stays.",
+                    reasons=[str(error) for error in refused.errors],
+                ) from refused
+            warnings = [*settings.warnings, *_fixed_for_life(self._settings, settings)]
+            self._apply(settings, prices, await self._with_builtin(settings, look=True))
+            self._log.info("reloaded", warnings=warnings or None)
+            return warnings
+
+    def _apply(self, settings: Settings, prices: PriceTable, backends: tuple[BackendSettings, ...]) -> None:
+        self._settings, self._prices, self._backends = settings, prices, backends
+        self.authenticator = self._make_authenticator(settings)
+        self._fleet.put_in_service(backends)
+        self.heartbeats.watch([self._watched(backend) for backend in backends if backend.enabled])
+        self._reassemble()
+
+    def _reassemble(self) -> None:
+        self.current.runtime = self._assembly.assemble(
+            self._settings, self._backends, self._prices, self.heartbeats.found
+        )
+
+    def _watched(self, backend: BackendSettings) -> Watched:
+        is_local = _is_local(backend)
+        return Watched(
+            name=backend.name,
+            provider=self._fleet.providers[backend.name],
+            live=self._board.backend(backend.name),
+            every=self._settings.routing.heartbeat_interval if is_local else _CLOUD_EVERY,
+            optional=backend in self._settings.ollama_candidates,
+        )
+
+    def _make_authenticator(self, settings: Settings) -> Authenticator:
+        allow = settings.auth.open_client.allow_cloud_for_internal
+        return Authenticator(
+            mode=AuthMode(settings.auth.mode),
+            admin_digest=self._admin_digest,
+            open_client=Principal(allow_cloud_for_internal=allow),
+        )
+
+    async def _with_builtin(self, settings: Settings, *, look: bool) -> tuple[BackendSettings, ...]:
+        """The configured backends, the servers that may be found, and the built-in model where it is wanted."""
+        backends = (*settings.backends, *settings.ollama_candidates)
+        weights = builtin.find()
+        if weights is None or settings.builtin_model == "off":
+            return backends
+        if settings.builtin_model == "auto" and (
+            any(_is_local(backend) for backend in settings.backends)
+            or (look and await self._any_answers(settings.ollama_candidates))
+        ):
+            return backends
+        models = {builtin.NAME: str(weights)}
+        return (*backends, BackendSettings(name=BUILTIN, provider="llama_cpp", models=models))
+
+    async def _any_answers(self, candidates: tuple[BackendSettings, ...]) -> bool:
+        for candidate in candidates:
+            provider = self._fleet.make(candidate)
+            try:
+                async with asyncio.timeout(_FIRST_LOOK_SECONDS):
+                    await provider.probe()
+            except (UpstreamFailure, TimeoutError):
+                continue
+            finally:
+                await provider.close()
+            return True
+        return False
+
+
+def _is_local(backend: BackendSettings) -> bool:
+    vendor = VENDORS[backend.provider]
+    declared = None if backend.locality is None else Locality(backend.locality)
+    return (declared or vendor.locality) is Locality.LOCAL and vendor.family is not Family.FAKE
+
+
+def _fixed_for_life(old: Settings, new: Settings) -> list[str]:
+    """What a reload cannot change, as sentences."""
+    fixed = {
+        "server": (
+            (old.server.host, old.server.port, old.server.workers),
+            (new.server.host, new.server.port, new.server.workers),
+        ),
+        "data_dir": (old.data_dir, new.data_dir),
+        "database_url": (old.database_url, new.database_url),
+        "storage": (old.storage.compress, new.storage.compress),
+        "metrics": (old.metrics, new.metrics),
+        "logging": (old.logging, new.logging),
+    }
+    return [f"{name} has changed: that takes a restart." for name, (was, now) in fixed.items() if was != now]

@@ -1,0 +1,112 @@
+"""Runs a built Junto behind uvicorn: signals, watching the configuration file, shutting down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+from watchfiles import awatch
+
+from junto.bootstrap.build import Services, build
+from junto.core.errors import JuntoError
+from junto.web.server import JuntoProtocol, sweep_slow_callers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from junto.settings.model import Settings
+
+_BACKLOG = 2048
+_GRACE_SECONDS = 30
+_KEEP_ALIVE_SECONDS = 75
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, with its signals left to us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(
+    settings: Settings, *, read_settings: Callable[[], Settings], on_ready: Callable[[Services, str], None]
+) -> None:
+    """Serve until SIGINT or SIGTERM; `on_ready` is told the address once requests are taken."""
+    async with build(settings, read_settings=read_settings) as services:
+        server = Server(_config(services, settings))
+        async with asyncio.TaskGroup() as tasks:
+            _listen_to_signals(server, services, tasks)
+            background = [
+                tasks.create_task(sweep_slow_callers(server.server_state.connections)),
+                tasks.create_task(_watch_files(services)),
+                tasks.create_task(_tell_when_ready(server, services, on_ready)),
+            ]
+            await server.serve()
+            for task in background:
+                task.cancel()
+
+
+def _config(services: Services, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        services.app,  # type: ignore[arg-type]  # an ASGI application, typed more loosely
+        host=settings.server.host,
+        port=settings.server.port,
+        http=JuntoProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+
+
+def _listen_to_signals(server: Server, services: Services, tasks: asyncio.TaskGroup) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.force_exit = server.should_exit  # the second signal does not wait for requests under way
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        loop.add_signal_handler(number, lambda: tasks.create_task(_reload(services)))
+
+
+async def _watch_files(services: Services) -> None:
+    """Reload when the configuration or the prices change on disk; their folders are watched, since editors replace files."""
+    settings = services.operation.settings
+    files = {path.resolve() for path in (settings.config_file, settings.pricing_file) if path is not None}
+    if not files:
+        return
+    async for changes in awatch(*{path.parent for path in files}, recursive=False, step=200):
+        if any(_same(path, files) for _, path in changes):
+            await _reload(services)
+
+
+def _same(path: str, files: set[Path]) -> bool:
+    return any(path == str(file) for file in files)
+
+
+async def _reload(services: Services) -> None:
+    with contextlib.suppress(JuntoError):  # what was wrong is in the log, and what was in force stays
+        await services.operation.reload()
+
+
+async def _tell_when_ready(server: Server, services: Services, on_ready: Callable[[Services, str], None]) -> None:
+    while not server.started:
+        await asyncio.sleep(0.005)
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    structlog.get_logger().info("listening", address=address)
+    on_ready(services, address)

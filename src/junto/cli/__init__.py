@@ -1,0 +1,1 @@
+"""The command line: `junto`. Parses, calls, prints; what it does is elsewhere."""

@@ -1,0 +1,77 @@
+"""Errors of the control plane as answers, in the dialect that the path belongs to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from junto.core.errors import InvalidField, JuntoError, NotFound
+from junto.dialects import native, ollama, openai
+from junto.web.replies import error_headers
+
+if TYPE_CHECKING:
+    from junto.dialects.wire import Wire
+
+
+class _MethodNotAllowed(JuntoError):
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Teach the application to answer with Junto's errors."""
+    app.add_exception_handler(JuntoError, _junto_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def wire_of(path: str) -> Wire:
+    """The wire whose error shape callers of that path expect."""
+    if path.startswith("/v1/"):
+        return openai.CHAT
+    if path.startswith("/api/"):
+        return ollama.CHAT
+    return native.COMPLETE
+
+
+def error_response(path: str, error: JuntoError) -> Response:
+    """The answer that tells this error to a caller of that path."""
+    headers = {name.decode(): value.decode() for name, value in error_headers(error)}
+    return Response(
+        wire_of(path).render_error(error), status_code=error.status, headers=headers, media_type="application/json"
+    )
+
+
+async def _junto_error(request: Request, error: Exception) -> Response:
+    known = error if isinstance(error, JuntoError) else JuntoError("Something went wrong inside Junto.")
+    return error_response(request.url.path, known)
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    first = error.errors()[0] if isinstance(error, RequestValidationError) and error.errors() else {}
+    where = ".".join(str(part) for part in first.get("loc", ()) if part not in {"body", "query", "path"})
+    return error_response(
+        request.url.path,
+        InvalidField(f"{where or 'The request'}: {first.get('msg', 'is invalid')}.", param=where or None),
+    )
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    path = request.url.path
+    if status == 404:  # noqa: PLR2004
+        return error_response(path, NotFound(f"There is nothing at {path[:200]}."))
+    if status == 405:  # noqa: PLR2004
+        return error_response(path, _MethodNotAllowed(f"{request.method} is not served at {path[:200]}."))
+    return error_response(path, JuntoError("The request could not be served."))
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    structlog.get_logger().error("request_failed", path=request.url.path, exc_info=error)
+    return error_response(request.url.path, JuntoError("Something went wrong inside Junto."))

@@ -1,0 +1,82 @@
+"""Ollama's way to load and unload: an empty question. Everything else at these paths is inference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from junto.core.errors import AllBackendsDown, JuntoError, NotFound, UpstreamFailure
+from junto.dialects import ollama
+from junto.dialects.ollama.residency import Residency, render_residency, residency_of
+from junto.dialects.wire import Rendering
+from junto.web.bodies import CallerGone, read_body
+from junto.web.replies import send_error
+
+if TYPE_CHECKING:
+    from junto.dialects.wire import Wire
+    from junto.web.asgi import App, Message, Receive, Scope, Send
+    from junto.web.services import WebServices
+
+_SMALL = 2048  # bytes; a body above this asks something
+
+
+class ResidencyEndpoint:
+    """Serves load and unload by itself and passes real questions on, with their body as it was received."""
+
+    def __init__(self, wire: Wire, inference: App, services: WebServices) -> None:
+        self._wire = wire
+        self._inference = inference
+        self._services = services
+        self._chat = wire is ollama.CHAT
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        declared = next((int(value) for name, value in scope["headers"] if name == b"content-length"), _SMALL + 1)
+        if declared > _SMALL:
+            await self._inference(scope, receive, send)
+            return
+        request_id = self._services.make_id()
+        try:
+            body = await read_body(receive, _SMALL, declared)
+            residency = residency_of(body, chat=self._chat)
+            if residency is None:
+                await self._inference(scope, _replay(body, receive), send)
+                return
+            answer = await self._serve(scope, body, residency, request_id)
+        except CallerGone:
+            return
+        except JuntoError as error:
+            await send_error(send, self._wire, error, request_id, started=False)
+            return
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    async def _serve(self, scope: Scope, body: bytes, residency: Residency, request_id: str) -> bytes:
+        headers = dict(scope["headers"])
+        self._services.authenticator().for_inference(headers.get(b"authorization"), headers.get(b"x-api-key"))
+        name = self._wire.peek(body).model
+        runtime = self._services.current.runtime
+        candidates = runtime.snapshot.resolve(name).stages[0].candidates
+        if not candidates:
+            raise NotFound(f"No backend has {name[:100]!r} now.", param="model")
+        target = runtime.targets[candidates[0].key]
+        act = target.provider.load if residency is Residency.LOAD else target.provider.unload
+        try:
+            await act(target.deployment.upstream_model)
+        except UpstreamFailure as failure:
+            raise AllBackendsDown("The backend did not do it.", reasons=[failure.kind.value]) from failure
+        rendering = Rendering(id=request_id, model=name, created=self._services.clock.wall_ms() // 1000)
+        return render_residency(residency, rendering, chat=self._chat)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body once more, then whatever follows."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

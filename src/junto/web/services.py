@@ -1,0 +1,43 @@
+"""What the HTTP edge is given by the composition root. Values and callables only; the edge builds nothing itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from junto.gateway.heartbeat import Heartbeats
+    from junto.gateway.pipeline import Pipeline
+    from junto.gateway.runtime import Current
+    from junto.identity.authentication import Authenticator
+    from junto.ports.clock import Clock
+    from junto.ports.stores import ExchangeStore, Recorder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """Which Junto this is."""
+
+    version: str
+    git_sha: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebServices:
+    """Everything that an endpoint may use. `authenticator` and `body_limit` are asked each time: a reload changes them."""
+
+    build: Build
+    current: Current
+    pipeline: Pipeline
+    heartbeats: Heartbeats
+    authenticator: Callable[[], Authenticator]
+    body_limit: Callable[[], int]
+    make_id: Callable[[], str]
+    clock: Clock
+    recorder: Recorder
+    exchanges: ExchangeStore
+    database_answers: Callable[[], Awaitable[bool]]
+    reload: Callable[[], Awaitable[list[str]]]
+    metrics: Callable[[], bytes] | None  # None: off
