@@ -275,3 +275,16 @@ def test_other_files_in_the_directory_are_left_alone(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     journal.close()
     assert other.read_text() == "mine"
+
+
+def test_nothing_is_written_after_a_torn_record_that_could_not_be_cut_off(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.append(record(1))
+    assert journal._writer is not None
+    with journal._writer.segment.path.open("ab") as file:
+        file.write(b"torn")
+    journal._writer.broken = True
+    journal.append(record(2))
+    assert len(list_segments(tmp_path)) == 2
+    assert Journal(tmp_path).open() == Recovery(records=2, gaps=1, lost_bytes=4)
+    journal.close()
