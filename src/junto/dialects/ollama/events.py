@@ -45,17 +45,17 @@ class OllamaEventParser:
             lines = self._lines.feed(data)
         except LineTooLong as error:
             return self._fail(FailureKind.TOO_LARGE, str(error))
-        return self._events(lines)
+        return self._events(lines, FailureKind.PROTOCOL)
 
     def end(self) -> list[Event]:
         if self._over:
             return []
-        events = self._events(self._lines.end())
+        events = self._events(self._lines.end(), FailureKind.RESET if self._begun else FailureKind.PROTOCOL)
         if not any(isinstance(event, Finish | Failure) for event in events):
             events += self._fail(FailureKind.RESET, "the stream ended early")
         return events
 
-    def _events(self, lines: list[bytes]) -> list[Event]:
+    def _events(self, lines: list[bytes], unreadable: FailureKind) -> list[Event]:
         events: list[Event] = []
         for line in lines:
             if self._over:
@@ -63,7 +63,7 @@ class OllamaEventParser:
             try:
                 answer = _ANSWER.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                events += self._fail(FailureKind.PROTOCOL, f"not the dialect: {error}"[:300])
+                events += self._fail(unreadable, f"not the dialect: {error}"[:300])
                 break
             events += self._of(answer)
         return events

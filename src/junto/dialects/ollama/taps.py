@@ -51,10 +51,10 @@ class OllamaStreamTap:
     def end(self) -> bytes:
         if self._is_over():
             return b""
-        rest = self._hold.rest()
+        rest, begun = self._hold.rest(), self._frame is not None
         passed = self._pass(rest + b"\n") if rest.strip() else b""
-        if not self._is_over():
-            self.failure = FailureKind.RESET
+        if not self._is_over() or (begun and self.failure is FailureKind.PROTOCOL):
+            self.failure = FailureKind.RESET  # a line that was cut off is not read as JSON either
         return passed
 
     def _is_over(self) -> bool:
