@@ -54,7 +54,7 @@ async def serve(
 
 def _config(services: Services, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
-        services.app,  # type: ignore[arg-type]  # an ASGI application, typed more loosely
+        services.app,
         host=settings.server.host,
         port=settings.server.port,
         http=JuntoProtocol,
@@ -104,7 +104,7 @@ async def _reload(services: Services) -> None:
 
 
 async def _tell_when_ready(server: Server, services: Services, on_ready: Callable[[Services, str], None]) -> None:
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110  uvicorn tells nobody
         await asyncio.sleep(0.005)
     host, port = server.servers[0].sockets[0].getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def read(config: Path | None, options: ServeOptions) -> Settings:
     """The settings as they are on disk and in the environment now; raises ConfigErrors."""
-    return load(config, os.environ, options, known_providers())
+    return load(config, os.environ, options, known_providers=known_providers())
 
 
 def load_or_exit(config: Path | None, options: ServeOptions) -> Settings:

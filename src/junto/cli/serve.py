@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -51,16 +50,13 @@ def _run(settings: Settings, read_settings: partial[Settings]) -> None:
             runner.run(work)
     except DataDirInUse as refused:
         _fail(str(refused))
-    except* OSError as group:
-        _fail("; ".join(str(error) for error in group.exceptions))
-    except* SystemExit:
+    except SystemExit:  # uvicorn's word for an address that cannot be had; it has logged why
         _fail(f"Could not listen on {settings.server.host}:{settings.server.port}: is another program there?")
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     typer.secho(message, fg=typer.colors.RED, err=True)
-    sys.stdout.flush()
-    os._exit(1)
+    raise typer.Exit(1)
 
 
 def _say_hello(services: Services, address: str) -> None:

@@ -44,7 +44,7 @@ class Pipeline:
         self._attempts = attempts
         self._settlement = settlement
         self._clock = clock
-        self._seeds: defaultdict[str, count[int]] = defaultdict(count)  # by name, so that each name's turns are its own
+        self._seeds: dict[str, count[int]] = defaultdict(count)  # by name, so that each name's turns are its own
 
     async def open(self, arrival: Arrival) -> Answer:
         """The answer, begun; raises a JuntoError when there is none. The caller must read and close it."""
@@ -64,7 +64,8 @@ class Pipeline:
 
     async def _attempt(self, exchange: Exchange, resolution: Resolution, runtime: Runtime) -> Answer:
         traits = traits_of(exchange)
-        chosen = plan(traits, resolution.stages, runtime.policy, now=self._clock.monotonic(), seed=next(self._seeds))
+        seed = next(self._seeds[resolution.name])
+        chosen = plan(traits, resolution.stages, runtime.policy, now=self._clock.monotonic(), seed=seed)
         if not chosen.candidates:
             raise error_for_empty(chosen, traits, exchange.head.model, now=self._clock.monotonic())
         answer = await self._attempts.run(exchange, chosen, runtime)
