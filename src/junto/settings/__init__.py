@@ -1,0 +1,1 @@
+"""What the operator configured: the file, the environment and the options of `serve`, as one immutable value."""
