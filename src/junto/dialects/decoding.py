@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _AT_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>[^`]*)`$")
+_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
 _TOP_LEVEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ANY_FIELDS = msgspec.json.Decoder(dict[str, Any])
 
@@ -101,6 +102,10 @@ def _wrong_field(message: str, prefix: str = "") -> MalformedBody | InvalidField
     if missing:
         param = _joined(prefix, _joined(path or "", missing["name"]))
         return InvalidField(f"The field `{param}` is missing.", param=param)
+    unknown = _UNKNOWN.match(what)
+    if unknown:
+        param = _joined(prefix, _joined(path or "", unknown["name"][:100]))
+        return InvalidField(f"There is no field `{param}`.", param=param)
     param = _joined(prefix, path or "")
     if not param:
         return MalformedBody("The body is not a JSON object.")

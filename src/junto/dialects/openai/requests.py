@@ -53,6 +53,7 @@ class SamplingBody(msgspec.Struct, kw_only=True):
     n: Positive | None = None
     user: str | None = None
     stream_options: dict[str, Any] | None = None  # read by peek
+    metadata: dict[str, Any] | None = None  # the same: it is for Junto, and goes no further
 
     def sampling(self, max_tokens: int | None) -> Sampling:
         """The knobs in the core's words."""

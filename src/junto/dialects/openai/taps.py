@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DONE = b"data: [DONE]\n\n"
 _FIELDS = frozenset({b"data", b"event", b"id", b"retry", b""})  # "" is a comment
+_BEGINNINGS = _FIELDS | {b"error"}  # which old llama.cpp makes a field of its own: a failure, but no page
 _LONGEST_FIELD = 8
 _BOM = b"\xef\xbb\xbf"
 _FIELD = re.compile(rb"[:\r\n]")
@@ -155,7 +156,9 @@ class StreamTap:
             return True
         start = start.removeprefix(_BOM).lstrip(b"\r\n")
         field = _FIELD.split(start, 1)[0]
-        return field in _FIELDS if len(field) < len(start) else any(known.startswith(field) for known in _FIELDS)
+        if len(field) < len(start):
+            return field in _BEGINNINGS
+        return any(known.startswith(field) for known in _BEGINNINGS)
 
     def _admit(self, event: bytes) -> bytes:
         """What of one event may pass; remembers what it says."""
