@@ -24,7 +24,8 @@ _EVENT = msgspec.json.Decoder(WireEvent)
 _MESSAGE = msgspec.json.Decoder(WireMessage)
 _DELTA = b'{"type":"content_block_delta"'
 _PLAIN_START = b"event: content_block_delta\ndata: " + _DELTA
-_DELTA_FRAME = 108  # bytes of an event with a delta that are not content
+_TEXT = b'"text_delta"'
+_TEXT_FRAME, _OTHER_FRAME = 115, 126  # bytes of an event with a delta that are not content
 _FIELDS = (b"event:", b"data:", b":", b"id:", b"retry:")
 _SIGNATURE = b'"signature_delta"'
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -89,8 +90,7 @@ class AnthropicStreamTap:
     def _pass(self, complete: bytes) -> bytes:
         deltas = complete.count(_PLAIN_START)
         if deltas and complete.count(b"\n\n") == deltas and complete.count(b"\n") == 3 * deltas and self._begun:
-            if complete.find(_SIGNATURE) < 0:
-                self.output_characters += max(0, len(complete) - deltas * _DELTA_FRAME)
+            self.output_characters += _said(complete, deltas)
             return complete
         return self._inspect(complete)
 
@@ -113,7 +113,7 @@ class AnthropicStreamTap:
             return False
         data = b"\n".join(line[5:].strip() for line in lines if line.startswith(b"data:"))
         if data.startswith(_DELTA):
-            self.output_characters += max(0, len(event) - _DELTA_FRAME) if _SIGNATURE not in event else 0
+            self.output_characters += _said(event, 1)
         elif data:
             self._read(data)
         elif any(line[6:].strip() == b"error" for line in lines if line.startswith(b"event:")):
@@ -180,6 +180,13 @@ class AnthropicWholeTap:
         if not self.finished and self.failure is None:
             self.failure = FailureKind.RESET
         return b""
+
+
+def _said(deltas: bytes, count: int) -> int:
+    """An estimate of the characters in so many deltas of, most likely, one kind."""
+    if deltas.find(_SIGNATURE) >= 0:
+        return 0
+    return max(0, len(deltas) - count * (_TEXT_FRAME if deltas.find(_TEXT) >= 0 else _OTHER_FRAME))
 
 
 def _end_of_events(data: bytes) -> int:
