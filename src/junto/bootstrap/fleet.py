@@ -58,8 +58,11 @@ class Fleet:
             return None
         return self._slots.setdefault(backend.name, SlotPool(self._board.backend(backend.name), clock=self._clock))
 
-    def put_in_service(self, backends: Sequence[BackendSettings]) -> None:
-        """From now on these: new and changed ones are made and started, the others stay, those left over drain and close."""
+    def put_in_service(self, backends: Sequence[BackendSettings], on_started: Callable[[str], None]) -> None:
+        """From now on these: new and changed ones are made and started, the others stay, those left over drain and close.
+
+        `on_started` is called with a backend's name when what it had to start is up.
+        """
         before = self._serving
         self._serving = {}
         for backend in backends:
@@ -71,7 +74,7 @@ class Fleet:
                 self._later(self._drain(known[1]))
             provider = self.make(backend)
             self._serving[backend.name] = (backend, provider)
-            self._later(provider.start())
+            self._later(_start(provider, on_started))
         for _, provider in before.values():
             self._later(self._drain(provider))
         for pool in self._slots.values():
@@ -98,6 +101,11 @@ class Fleet:
                 await asyncio.sleep(0.5)
         finally:
             await provider.close()
+
+
+async def _start(provider: Provider, on_started: Callable[[str], None]) -> None:
+    await provider.start()
+    on_started(provider.name)
 
 
 def slots_of(backend: BackendSettings) -> int | None:

@@ -118,7 +118,7 @@ class Operation:
     def _apply(self, settings: Settings, prices: PriceTable, backends: tuple[BackendSettings, ...]) -> None:
         self._settings, self._prices, self._backends = settings, prices, backends
         self.authenticator = self._make_authenticator(settings)
-        self._fleet.put_in_service(backends)
+        self._fleet.put_in_service(backends, self.heartbeats.hurry)
         self.heartbeats.watch([self._watched(backend) for backend in backends if backend.enabled])
         self._reassemble()
 

@@ -87,6 +87,12 @@ class Heartbeats:
                 backend.latency_ms, backend.checked_ms = before.latency_ms, before.checked_ms
         self._watched = {backend.name: backend for backend in backends}
 
+    def hurry(self, name: str) -> None:
+        """Something about that backend has just changed: probe it at the next tick."""
+        backend = self._watched.get(name)
+        if backend is not None:
+            backend.due = 0.0
+
     async def beat(self) -> None:
         """Probe every backend that is due, side by side, and wait for all of them."""
         now = self._clock.monotonic()

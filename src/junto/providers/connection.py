@@ -86,7 +86,7 @@ class Connection:
         response = await self._send(spoken.head + extra, body, self._waits_for(call))
         try:
             if response.status != _OK:
-                raise await failures.of_status(response, spoken.wire, time())
+                raise await failures.of_status(response, spoken.wire, time())  # noqa: TRY301  the response must be closed
             _expect_content(response, spoken.wire, stream=call.stream)
         except BaseException:
             response.close()
@@ -112,9 +112,9 @@ class Connection:
             response.close()
         if response.status != _OK:
             wire = next(iter(self._spoken.values())).wire
-            failure = wire.parse_error(response.status, answer)
-            failure.status = response.status
-            raise failure
+            refusal = wire.parse_error(response.status, answer)
+            refusal.status = response.status
+            raise refusal
         return answer
 
     async def close(self) -> None:

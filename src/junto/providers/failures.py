@@ -57,9 +57,7 @@ def retry_after(value: bytes | None, now: float) -> float | None:
         seconds = float(text)
     except ValueError:
         seconds = _until(text, now)
-    if not 0 <= seconds:  # also refuses NaN
-        return None
-    return min(seconds, _LONGEST_RETRY_AFTER)
+    return min(seconds, _LONGEST_RETRY_AFTER) if seconds >= 0 else None  # NaN is not
 
 
 def _until(date: str, now: float) -> float:

@@ -38,6 +38,7 @@ class Model:
     context: int = 8192
     threads: int = max(1, (os.cpu_count() or 2) - 1)
     embedding: bool = False
+    temperature: float = 0.2  # for requests that do not say; small models ramble at the usual 0.8
 
 
 class ModelProcess:
@@ -116,6 +117,7 @@ class ModelProcess:
             "context": self.model.context,
             "threads": self.model.threads,
             "embedding": self.model.embedding,
+            "temperature": self.model.temperature,
         }
         if process.stdin is not None:
             process.stdin.write(json.dumps(settings).encode() + b"\n")

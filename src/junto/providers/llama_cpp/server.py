@@ -25,6 +25,7 @@ def main() -> None:
     params.n_parallel = settings["slots"]
     params.n_ctx = settings["context"]
     params.cpuparams.n_threads = settings["threads"]
+    params.sampling.temp = settings["temperature"]
     params.verbosity = 0
     params.endpoint_metrics = False
     params.cache_ram_mib = 0
