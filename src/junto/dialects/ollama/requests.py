@@ -39,6 +39,7 @@ class Common(msgspec.Struct, kw_only=True):
     format: Any = None
     think: bool | str | None = None
     options: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None  # read by peek: it is for Junto, and goes no further
 
 
 class ChatBody(Common, kw_only=True):
