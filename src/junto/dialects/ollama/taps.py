@@ -75,9 +75,9 @@ class OllamaStreamTap:
             complete[:1] == b"{"
             and complete.count(b"\n{") == lines - 1
             and complete.count(_NOT_LAST) >= lines
-            and _LAST not in complete
-            and _ERROR not in complete
-            and _CALLS not in complete
+            and complete.find(_LAST) < 0  # find, not in: for bytes, `in` first tries its operand as a number
+            and complete.find(_ERROR) < 0
+            and complete.find(_CALLS) < 0
         )
 
     def _inspect(self, complete: bytes) -> bytes:
