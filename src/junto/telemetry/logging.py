@@ -78,7 +78,7 @@ def _stamped() -> list[Processor]:
 
 def _rendered(format: Format, sink: Sink) -> list[Processor]:
     if format == "json":
-        return [mask_secrets, _in_order, structlog.processors.JSONRenderer(skipkeys=True)]
+        return [mask_secrets, _in_order, structlog.processors.JSONRenderer(skipkeys=True, separators=(",", ":"))]
     return [mask_secrets, escape_unprintable, _for_people(sink)]
 
 
@@ -94,11 +94,12 @@ def _in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {**first, **event}
 
 
-class ExchangeLine(msgspec.Struct, gc=False, tag_field="event", tag="exchange"):
+class ExchangeLine(msgspec.Struct, gc=False):
     """What is written about one exchange. `attempts` is their number; times are milliseconds, `cost_nano` nano-dollars."""
 
     timestamp: dt.datetime  # its end
     level: str
+    event: str
     id: str
     client: str
     wire: str
@@ -126,6 +127,7 @@ def line_of(record: ExchangeRecord) -> ExchangeLine:
     return ExchangeLine(
         dt.datetime.fromtimestamp((record.started_ms + record.duration_ms) / 1000, dt.UTC),
         "info",
+        "exchange",
         record.id,
         record.client,
         record.wire,
@@ -227,4 +229,4 @@ def _fields(line: ExchangeLine) -> dict[str, Any]:
     """The line as an event for people: without what is empty."""
     fields = {name: value for name, value in msgspec.structs.asdict(line).items() if value or name == "status"}
     fields["timestamp"] = line.timestamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return dict(escape_unprintable(None, "", {"event": "exchange", **fields}))
+    return dict(escape_unprintable(None, "", fields))

@@ -42,9 +42,9 @@ async def test_the_line_says_who_asked_what_who_answered_and_what_it_came_to() -
     log.close()
     assert stream.lines == [
         {
-            "event": "exchange",
             "timestamp": "2025-11-21T03:59:25.923000Z",
             "level": "info",
+            "event": "exchange",
             "id": "req_1",
             "client": "anonymous",
             "wire": "openai.chat",
@@ -66,6 +66,7 @@ async def test_the_line_says_who_asked_what_who_answered_and_what_it_came_to() -
             "attempts": 2,
         }
     ]
+    assert list(stream.lines[0])[:3] == ["timestamp", "level", "event"]
 
 
 @pytest.mark.parametrize("format", ["json", "text"])
