@@ -246,3 +246,15 @@ def test_embeddings_must_have_data() -> None:
     tap = EMBEDDINGS.whole_tap()
     assert tap.feed(whole()) == b""
     assert tap.failure is FailureKind.PROTOCOL
+
+
+def test_a_stream_may_break_off_after_any_byte() -> None:
+    """What passed is always whole events of the original, and the end is told: finished, or a failure."""
+    complete = STREAM.index(b'"finish_reason":"stop"')
+    for length in range(len(STREAM)):
+        tap = CHAT.stream_tap(ASKED)
+        out = passed(tap, STREAM[:length])
+        assert tap.finished != (tap.failure is not None)
+        assert tap.finished == (length > complete and b'"finish_reason":"stop"' in out)
+        assert STREAM.startswith(out.removesuffix(DONE))
+        assert out == b"" or out.endswith(b"\n\n")

@@ -28,6 +28,8 @@ _BOM = b"\xef\xbb\xbf"
 _FIELD = re.compile(rb"[:\r\n]")
 _END_OF_EVENT = re.compile(rb"\r?\n\r?\n")
 _SAID = re.compile(rb'"(?:content|reasoning_content|reasoning|text|arguments)": ?"((?:[^"\\]|\\.)*)"')
+_TEXT_CHUNK = re.compile(rb'(data: \{[^\n]*?"(?:delta": ?\{"\w+|text)": ?")[^"\n]*("[^\n]*\n\n)')
+_MOST_ATTEMPTS = 16
 _MOST_KEPT = 256 * 1024
 
 
@@ -69,6 +71,34 @@ def _is_json(payload: bytes) -> bool:
     return True
 
 
+class _Shape:
+    """What the chunks of one stream have around their text, which is nearly always all that differs.
+
+    A chunk of a known shape is as plain as the one that it was learnt from: without a quote in between, its text can
+    hold no field. Learning is given up where servers make no two chunks alike.
+    """
+
+    def __init__(self) -> None:
+        self._attempts = _MOST_ATTEMPTS
+        self._opening = b""  # until one is known
+        self._closing = b""
+
+    def fits(self, data: bytes) -> bool:
+        """Whether these bytes are one chunk of the shape."""
+        if not self._opening or not data.startswith(self._opening) or not data.endswith(self._closing):
+            return False
+        start, end = len(self._opening), len(data) - len(self._closing)
+        return start <= end and data.find(b'"', start, end) < 0 and data.find(b"\n", start, end) < 0
+
+    def learn(self, plain: bytes) -> None:
+        """Remember the shape of a chunk that was found to be plain, if it is one with text."""
+        if not self._attempts:
+            return
+        self._attempts -= 1
+        if chunk := _TEXT_CHUNK.fullmatch(plain):
+            self._opening, self._closing = chunk.groups()
+
+
 class StreamTap:
     """Watches a relayed stream of chat or text completion chunks."""
 
@@ -81,6 +111,7 @@ class StreamTap:
         self._held = bytearray()  # an event that is not complete yet
         self._begun = False
         self._flowing = False  # begun, not over, and nothing held: what comes next is the start of an event
+        self._shape = _Shape()
         self._passed: list[bytes] = []  # the first of what was passed, to estimate output from
         self._passed_bytes = 0
 
@@ -93,6 +124,8 @@ class StreamTap:
 
     def feed(self, data: bytes) -> bytes:
         """The events that these bytes complete, without what must not pass."""
+        if self._flowing and self._shape.fits(data):
+            return self._pass(data)
         if (
             self._flowing
             and data.endswith(b"\n\n")
@@ -100,6 +133,7 @@ class StreamTap:
             and data.count(b"\n") == 2 * data.count(b"\n\ndata: {") + 2
             and _is_plain(data)
         ):
+            self._shape.learn(data)
             return self._pass(data)
         return self._sift(data)
 

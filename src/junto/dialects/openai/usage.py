@@ -6,7 +6,6 @@ beside the completion: then only `total_tokens` tells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from junto.core.usage import Usage
@@ -16,14 +15,15 @@ _ABSURD = 1_000_000_001  # Usage.checked makes it 0 from here on; one absurd cou
 
 def parse_usage(wire: object) -> Usage | None:
     """The usage in an upstream's `usage` field; None when there is no object, zeros for what makes no sense."""
-    if not isinstance(wire, Mapping):
+    if not isinstance(wire, dict):
         return None
-    prompt, completion, total = (_count(wire, name) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
+    prompt = _count(wire, "prompt_tokens")
+    completion = _count(wire, "completion_tokens")
     details = _object(wire, "prompt_tokens_details")
     cached = _count(details, "cached_tokens") or _count(wire, "prompt_cache_hit_tokens")
     written = _count(details, "cache_write_tokens")
     reasoning = _count(_object(wire, "completion_tokens_details"), "reasoning_tokens")
-    if reasoning and (reasoning > completion or total == prompt + completion + reasoning):
+    if reasoning and (reasoning > completion or _count(wire, "total_tokens") == prompt + completion + reasoning):
         completion += reasoning
     cached = min(cached, prompt)
     written = min(written, prompt - cached)
@@ -50,13 +50,13 @@ def render_usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _object(wire: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _object(wire: dict[str, Any], name: str) -> dict[str, Any]:
     value = wire.get(name)
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
-def _count(wire: Mapping[str, Any], name: str) -> int:
+def _count(wire: dict[str, Any], name: str) -> int:
     value = wire.get(name)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return int(value) if isinstance(value, float) and 0 <= value < _ABSURD else 0
-    return value if 0 <= value < _ABSURD else 0
+    if type(value) is int:  # which True is not
+        return value if 0 <= value < _ABSURD else 0
+    return int(value) if type(value) is float and 0 <= value < _ABSURD else 0
