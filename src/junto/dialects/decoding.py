@@ -13,7 +13,7 @@ import msgspec
 from junto.core.errors import FailureKind, InvalidField, MalformedBody, UpstreamFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from msgspec.json import Decoder
 
@@ -71,6 +71,16 @@ def other_fields(body: bytes, known: Collection[str]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in known and name == name.casefold()}
 
 
+def is_minimal(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether the body is nothing but these fields: repeated keys, escapes in keys or blanks would make it longer.
+
+    Of two keys that are the same, Junto reads the last one and some servers the first, so a body that is not minimal is
+    written anew before it goes to an upstream.
+    """
+    # Braces, and for each field two quotes, a colon and a comma (but for the last one).
+    return len(body) == 1 + 4 * len(fields) + sum(map(len, fields)) + sum(map(len, fields.values()))
+
+
 def rewritten(body: bytes, model: str) -> bytes:
     """The body with that model, and without fields whose names are not in lower case; the same object if that is so already.
 
@@ -79,8 +89,7 @@ def rewritten(body: bytes, model: str) -> bytes:
     fields = fields_of(body)
     wanted = msgspec.json.encode(model)
     odd = [name for name in fields if name != name.casefold()]
-    said_once = body.count(b'"model"') == 1  # of two, some servers take the first
-    if not odd and said_once and bytes(fields.get("model", b"")) == wanted:
+    if not odd and is_minimal(body, fields) and bytes(fields.get("model", b"")) == wanted:
         return body
     for name in odd:
         del fields[name]

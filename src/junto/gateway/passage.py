@@ -78,11 +78,13 @@ class RelayedStream:
 
     async def advance(self) -> bytes:
         tap = self._tap
-        data = await self._reply.read()
-        passed = tap.feed(data) if data else tap.end()
         if tap.failure is not None:
             raise UpstreamFailure(tap.failure, "relayed stream", usage=tap.usage)
-        return passed
+        data = await self._reply.read()
+        passed = tap.feed(data) if data else tap.end()
+        if tap.failure is not None and not passed:
+            raise UpstreamFailure(tap.failure, "relayed stream", usage=tap.usage)
+        return passed  # what came before the failure goes first; the next call tells of it
 
     def error(self, error: JuntoError) -> bytes:
         return self._wire.event_renderer(self._rendering).error(error)

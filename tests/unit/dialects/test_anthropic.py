@@ -161,7 +161,7 @@ def test_a_picture_in_a_tool_result_needs_eyes() -> None:
 
 def test_a_relayed_body_keeps_what_nobody_knows() -> None:
     """Only the model changes, and metadata meant for Junto goes; otherwise the very object comes back."""
-    data = b'{"model":"a", "novel": {"x": 1.0}, "metadata": {"user_id":"u"}}'
+    data = b'{"model":"a","novel":{"x": 1.0},"metadata":{"user_id":"u"}}'
     assert MESSAGES.relay_request(data, "a") is data
     assert MESSAGES.relay_request(data, "b") == b'{"model":"b","novel":{"x": 1.0},"metadata":{"user_id":"u"}}'
     ours = b'{"model":"a","metadata":{"user_id":"u","sensitivity":"public"}}'

@@ -115,7 +115,7 @@ def test_a_word_that_looks_like_a_picture_is_none() -> None:
 
 def test_a_relayed_body_keeps_what_nobody_knows() -> None:
     """Only the model changes; with the same model the very object comes back."""
-    data = b'{"model":"a", "novel": {"x": 1.0}, "messages":[]}'
+    data = b'{"model":"a","novel":{"x": 1.0},"messages":[]}'
     assert CHAT.relay_request(data, "a") is data
     changed = CHAT.relay_request(data, "b")
     assert changed == b'{"model":"b","novel":{"x": 1.0},"messages":[]}'
@@ -358,3 +358,9 @@ def test_a_tap_passes_the_answer_in_any_pieces(completion: Completion, marks: li
     passed = b"".join([*map(broken.feed, some.cut(short, marks)), broken.end()])
     assert broken.failure in {FailureKind.RESET, FailureKind.PROTOCOL}
     assert passed == stream[: stream.rfind(b"\n", 0, len(short) + 1) + 1]
+
+
+def test_a_model_cannot_be_smuggled_by_an_escaped_key() -> None:
+    """A second key that only an escape tells apart is gone before any server can prefer it."""
+    smuggled = b'{"mod\\u0065l":"secret:cloud","model":"a","messages":[]}'
+    assert b"secret" not in CHAT.relay_request(smuggled, "a")

@@ -70,7 +70,7 @@ class OllamaEventParser:
 
     def _of(self, answer: Answer) -> list[Event]:
         if answer.error is not None:
-            return self._fail(FailureKind.SERVER, str(answer.error)[:300])
+            return self._fail(FailureKind.SERVER, "an error inside the stream")
         events: list[Event] = []
         if not self._begun:
             self._begun = True

@@ -6,14 +6,9 @@ Everything else survives byte for byte. A field that Junto reads is also made un
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
-from junto.dialects.decoding import decode_part, fields_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from junto.dialects.decoding import decode_part, fields_of, is_minimal
 
 _READ_BY_JUNTO = frozenset(
     {
@@ -38,7 +33,7 @@ _TRUE = msgspec.Raw(b"true")
 def relay_request(body: bytes, upstream_model: str) -> bytes:
     """The body for an upstream that speaks the same wire; the same object when nothing has to change."""
     fields = fields_of(body)
-    changed = not _is_minimal(body, fields)
+    changed = not is_minimal(body, fields)
     for key in fields.keys() - _READ_BY_JUNTO:
         # Some JSON readers (Go's) match names without regard to case.
         if key.casefold() in _READ_BY_JUNTO:
@@ -63,9 +58,3 @@ def _ask_for_usage(fields: dict[str, msgspec.Raw]) -> bool:
     options["include_usage"] = _TRUE
     fields["stream_options"] = msgspec.Raw(_encode(options))
     return True
-
-
-def _is_minimal(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
-    """Whether the body is nothing but these fields: repeated keys, escapes in keys or blanks would make it longer."""
-    # Braces, and for each field two quotes, a colon and a comma (but for the last one).
-    return len(body) == 1 + 4 * len(fields) + sum(map(len, fields)) + sum(map(len, fields.values()))
