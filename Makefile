@@ -14,8 +14,9 @@ $(UV):
 
 $(STAMP): $(UV) $(LOCK) pyproject.toml .python-version
 	$(UV) venv --quiet --allow-existing .venv
-	$(UV) pip sync --quiet --python $(PY) --require-hashes $(LOCK)
+	$(UV) pip sync --quiet --compile-bytecode --python $(PY) --require-hashes $(LOCK)
 	$(UV) pip install --quiet --python $(PY) --no-deps --editable .
+	$(PY) -m compileall -q src
 	@touch $@
 
 run: install

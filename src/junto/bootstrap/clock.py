@@ -8,8 +8,7 @@ import time
 class SystemClock:
     """Implements ports.clock.Clock with the system's time."""
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)  # no Python frame around it: it is asked many times a request
 
     def wall_ms(self) -> int:
         return time.time_ns() // 1_000_000

@@ -40,6 +40,8 @@ def nano_from_usd(usd: str | float | Decimal) -> int:
 
 def usd_from_nano(nano: int) -> str:
     """The amount in dollars as a plain decimal string, without trailing zeros beyond six places."""
+    if not nano:
+        return "0.000000"  # local answers, most of all
     whole, rest = divmod(abs(nano), NANO_PER_USD)
     places = f"{rest:09d}"
     sign = "-" if nano < 0 else ""

@@ -6,6 +6,7 @@ Owns their order and their spelling. Does not decide where a request may go (rou
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
+from typing import Self
 
 from junto.core.errors import InvalidField
 
@@ -13,14 +14,17 @@ from junto.core.errors import InvalidField
 class Sensitivity(IntEnum):
     """How far a request's content may travel; higher is stricter."""
 
-    PUBLIC = 0
-    INTERNAL = 1
-    CONFIDENTIAL = 2
+    label: str  # the name used on the wire
 
-    @property
-    def label(self) -> str:
-        """The name used on the wire: `public`, `internal` or `confidential`."""
-        return self.name.lower()
+    def __new__(cls, rank: int, label: str) -> Self:
+        member = int.__new__(cls, rank)
+        member._value_ = rank
+        member.label = label
+        return member
+
+    PUBLIC = 0, "public"
+    INTERNAL = 1, "internal"
+    CONFIDENTIAL = 2, "confidential"
 
 
 class Locality(StrEnum):

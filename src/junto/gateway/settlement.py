@@ -57,6 +57,8 @@ class Settlement:
         duration_ms = int((now - exchange.started) * 1000)
         arrival = exchange.arrival
         full = keep == "full"
+        if full and not self._recorder.has_room_for_bodies:
+            full, truncated = False, True
         record = ExchangeRecord(
             id=exchange.id,
             started_ms=exchange.started_ms,

@@ -17,6 +17,10 @@ class Recorder(Protocol):
     def has_room(self) -> bool:
         """False when the buffer is at its limit: new work must then be refused, never silently unrecorded."""
 
+    @property
+    def has_room_for_bodies(self) -> bool:
+        """False when the buffer fills faster than it drains: exchanges are then written down without their bodies."""
+
     def append(self, record: ExchangeRecord) -> None:
         """Write the record down (one write, no wait for the database). Synchronous: when it returns, kill -9 loses nothing.
 

@@ -6,6 +6,7 @@ import msgspec
 import zstandard
 
 _LEVEL = 3
+_WORTH_COMPRESSING = 1024  # bytes: below that the frame's own cost eats the gain, at 5 us of processor time each
 _MOST_BYTES = 256 * 1024 * 1024  # a frame that claims more was not written by Junto
 
 
@@ -25,7 +26,7 @@ class Packer:
     def pack(self, request: bytes, answer: bytes) -> Packed:
         """Both bodies as one; what does not get smaller is stored as it is."""
         raw = request + answer
-        if self._compress is None:
+        if self._compress is None or len(raw) < _WORTH_COMPRESSING:
             return Packed("raw", raw)
         small = self._compress(raw)
         return Packed("zstd", small) if len(small) < len(raw) else Packed("raw", raw)

@@ -109,6 +109,11 @@ class Journal:
         )
 
     @property
+    def has_room_for_bodies(self) -> bool:
+        """Whether less than half of the limit waits: the other half is for records without bodies."""
+        return self._waiting_bytes < self._limit_bytes // 2
+
+    @property
     def blocked(self) -> bool:
         """Whether the last write failed: the disk is full or broken."""
         return self._blocked

@@ -86,12 +86,10 @@ class Retention:
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _delete_batch(self, before_ms: int) -> int:
-        oldest = (
-            select(EXCHANGES.c.id)
-            .where(EXCHANGES.c.started_ms < before_ms)
-            .order_by(EXCHANGES.c.started_ms, EXCHANGES.c.id)
-            .limit(self._batch_rows)
+        first = (
+            select(EXCHANGES.c.id, EXCHANGES.c.started_ms).order_by(EXCHANGES.c.id).limit(self._batch_rows).subquery()
         )
+        oldest = select(first.c.id).where(first.c.started_ms < before_ms)
         async with self._engine.begin() as connection:
             await connection.execute(delete(BODIES).where(BODIES.c.id.in_(oldest)))
             return (await connection.execute(delete(EXCHANGES).where(EXCHANGES.c.id.in_(oldest)))).rowcount

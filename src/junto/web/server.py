@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +29,7 @@ class JuntoProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._watched: asyncio.Task[Any] | None = None
+        self._idle_since: float | None = None
 
     def cancel_on_hangup(self, task: asyncio.Task[Any] | None) -> None:
         """Cancel that task when the caller goes away; None: there is nothing to cancel any more."""
@@ -38,6 +39,10 @@ class JuntoProtocol(HttpToolsProtocol):
     def hung_up(self) -> bool:
         """Whether the caller has gone."""
         return self.transport.is_closing()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._idle_since = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -54,13 +59,14 @@ class JuntoProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._idle_since = None
         self._in_head = True
         self.scope["extensions"] = {HANGUP: self}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_bytes = 0
-        if len(self.headers) > MAX_HEADERS or sum(len(n) + len(v) for n, v in self.headers) > MAX_HEAD_BYTES:
+        if len(self.headers) > MAX_HEADERS:
             self._refuse(b"431 Request Header Fields Too Large", b"The request's headers are too large.")
             return
         super().on_headers_complete()
@@ -69,8 +75,22 @@ class JuntoProtocol(HttpToolsProtocol):
         self._receiving_since = None
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but without a timer per request: the sweep closes connections that stay idle."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+
     def enforce_deadline(self, now: float) -> None:
-        """Close the connection if a request has been incomplete for too long without a byte."""
+        """Close the connection if a request has been incomplete for too long without a byte, or none comes any more."""
+        if self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
+            self.transport.close()
+            return
         if self._receiving_since is None or now - self._receiving_since < RECEIVE_SECONDS:
             return
         if self.flow.read_paused:
@@ -88,6 +108,34 @@ class JuntoProtocol(HttpToolsProtocol):
                 % (status, len(body), body)
             )
         self.transport.close()
+
+
+def write_whole(send: object, head: bytes, body: bytes) -> bool:
+    """Write a whole answer past ASGI, if `send` is uvicorn's own and nothing was sent yet; False: it must go through `send`.
+
+    `head` is the status line and header lines, checked by whoever prepared them. It does what uvicorn's `send` does for a start and a
+    body of known length, without checking each header anew for each answer.
+    """
+    cycle = getattr(send, "__self__", None)
+    if type(cycle) is not RequestResponseCycle or cycle.response_started or cycle.flow.write_paused:
+        return False
+    if cycle.disconnected:
+        return True
+    cycle.response_started = True
+    cycle.waiting_for_100_continue = False
+    lines = [head]
+    for name, value in cycle.default_headers:
+        lines += (name, b": ", value, b"\r\n")
+    if not cycle.keep_alive:
+        lines.append(b"connection: close\r\n")
+    lines += (b"content-length: %d\r\n\r\n" % len(body), body)
+    cycle.transport.write(b"".join(lines))
+    cycle.response_complete = True
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True
 
 
 async def sweep_slow_callers(connections: Iterable[Any]) -> None:

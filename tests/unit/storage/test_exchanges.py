@@ -187,7 +187,7 @@ async def test_an_exchange_of_metadata_has_neither_request_nor_answer(database: 
 
 
 async def test_damaged_bodies_are_said_to_be_so(database: Database) -> None:
-    exchanges = await stored(database, record(1, request_body=REQUEST * 5))
+    exchanges = await stored(database, record(1, request_body=REQUEST * 50))
     async with database.writer.begin() as connection:
         await connection.execute(update(BODIES).values(content=b"\x28\xb5\x2f\xfdrubbish"))
     row = await exchanges.find(record(1).id)

@@ -29,7 +29,7 @@ EXCHANGES = Table(
     "exchanges",
     METADATA,
     Column("id", Text, primary_key=True),
-    Column("started_ms", BigInteger, nullable=False, index=True),
+    Column("started_ms", BigInteger, nullable=False),  # no index: ids sort by time
     _text("tenant"),
     _text("client"),
     _text("wire"),
@@ -73,4 +73,5 @@ BODIES = Table(
     Column("id", Text, primary_key=True),
     _text("codec"),  # of `content`: "zstd" or "raw"
     Column("content", LargeBinary, nullable=False),  # the request's body, then at once the answer's
+    sqlite_with_rowid=False,
 )
