@@ -1,5 +1,4 @@
-"""The composition root: the only package that knows every class. What is embedded and what is distributed is chosen here."""
+"""The composition root: the only package that knows every class. What is embedded and what is distributed is chosen here.
 
-from junto.bootstrap.build import Services, build
-
-__all__ = ["Services", "build"]
+Nothing is imported here: `junto config check` needs known.py, and not the whole of build.py with it.
+"""

@@ -7,26 +7,53 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from junto.bootstrap.known import known_providers
-from junto.core.document import ConfigErrors
-from junto.settings.load import load
+from junto.cli.output import complain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from junto.core.document import ConfigErrors
     from junto.settings.model import ServeOptions, Settings
+
+REFUSED = 2  # the exit code of a command whose configuration is wrong
 
 
 def read(config: Path | None, options: ServeOptions) -> Settings:
     """The settings as they are on disk and in the environment now; raises ConfigErrors."""
+    from junto.bootstrap.known import known_providers
+    from junto.settings.load import load
+
     return load(config, os.environ, options, known_providers=known_providers())
 
 
 def load_or_exit(config: Path | None, options: ServeOptions) -> Settings:
-    """The settings, or every error in them on standard error and exit code 2."""
+    """The settings, or every error in them and in the prices on standard error and exit code 2."""
+    from junto.catalog.price_files import read_prices
+    from junto.core.document import ConfigErrors
+
     try:
-        return read(config, options)
+        settings = read(config, options)
+        read_prices(settings.pricing_file)
     except ConfigErrors as refused:
-        for error in refused.errors:
-            typer.secho(f"{refused.source or 'configuration'}: {error}", fg=typer.colors.RED, err=True)
-        raise typer.Exit(2) from None
+        complain("\n".join(lines_of(refused)))
+        raise typer.Exit(REFUSED) from None
+    return settings
+
+
+def warnings_of(settings: Settings) -> list[str]:
+    """What is worth a word: the settings' own warnings, and keys that this version reads and does not serve yet."""
+    unserved = (
+        (
+            settings.database_url,
+            "database_url is not used by this version: exchanges are stored in SQLite in data_dir.",
+        ),
+        (settings.redis_url, "redis_url is not used by this version: everything is kept in this process."),
+        (settings.secrets_key, "JUNTO_SECRETS_KEY is not used by this version: stored bodies are not encrypted."),
+        (settings.server.workers > 1, "server.workers is not used by this version: there is one process."),
+    )
+    return [*settings.warnings, *(sentence for is_set, sentence in unserved if is_set)]
+
+
+def lines_of(refused: ConfigErrors) -> list[str]:
+    """A line for each error: file, line, path, what is wrong."""
+    return [f"{refused.source or 'configuration'}: {error}" for error in refused.errors]

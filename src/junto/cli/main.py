@@ -1,13 +1,33 @@
-"""The commands of `junto`, assembled."""
+"""The commands of `junto`, assembled. Modules of commands import what is heavy when they are called."""
 
 from __future__ import annotations
 
 import typer
 
+from junto.cli.chat import chat
+from junto.cli.config import app as config
+from junto.cli.doctor import doctor
+from junto.cli.models import models
+from junto.cli.responses import app as responses
+from junto.cli.route import app as route
 from junto.cli.serve import serve
+from junto.cli.version import version
 
-app = typer.Typer(name="junto", help="One door to every model.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    name="junto",
+    help="One door to every model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # it draws pages; a plain traceback is easier to send
+)
 app.command()(serve)
+app.command()(chat)
+app.command()(models)
+app.add_typer(route)
+app.add_typer(config)
+app.add_typer(responses)
+app.command()(doctor)
+app.command()(version)
 
 
 @app.callback()

@@ -6,19 +6,19 @@ import asyncio
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from junto.cli.configuration import load_or_exit, read
+from junto.cli.configuration import load_or_exit, read, warnings_of
+from junto.cli.options import ConfigOption
+from junto.cli.output import fail
 
 if TYPE_CHECKING:
     from junto.bootstrap.build import Services
     from junto.settings.model import Settings
 
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="junto.yaml; without one, the defaults apply.", envvar="JUNTO_CONFIG")
-]
+_QUESTION = '{"model": "fast", "messages": [{"role": "user", "content": "Why is the sky blue? One sentence."}]}'
 
 
 def serve(
@@ -29,7 +29,7 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Processes; more than one needs database_url.")] = None,
 ) -> None:
     """Start Junto."""
-    from junto.settings.model import ServeOptions  # noqa: PLC0415  the command line starts fast
+    from junto.settings.model import ServeOptions
 
     options = ServeOptions(host=host, port=port, data_dir=data_dir, workers=workers)
     settings = load_or_exit(config, options)
@@ -37,39 +37,44 @@ def serve(
 
 
 def _run(settings: Settings, read_settings: partial[Settings]) -> None:
-    import uvloop  # noqa: PLC0415
+    import structlog
+    import uvloop
 
-    from junto.bootstrap.serving import serve as serve_forever  # noqa: PLC0415
-    from junto.storage.lock import DataDirInUse  # noqa: PLC0415
-    from junto.telemetry.logging import configure  # noqa: PLC0415
+    from junto.bootstrap.serving import serve as serve_forever
+    from junto.storage.engine import SchemaTooNew
+    from junto.storage.lock import DataDirInUse
+    from junto.telemetry.logging import configure
 
     configure(settings.logging.level, settings.logging.format, sys.stderr)
+    for warning in warnings_of(settings):
+        structlog.get_logger().warning("configuration", message=warning)
     work = serve_forever(settings, read_settings=read_settings, on_ready=_say_hello)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work)
-    except DataDirInUse as refused:
-        _fail(str(refused))
+    except (DataDirInUse, SchemaTooNew) as refused:
+        fail(str(refused))
+    except OSError as error:
+        fail(f"Junto cannot use its data directory {settings.data_dir.absolute()}: {error}")
     except SystemExit:  # uvicorn's word for an address that cannot be had; it has logged why
-        _fail(f"Could not listen on {settings.server.host}:{settings.server.port}: is another program there?")
-
-
-def _fail(message: str) -> NoReturn:
-    typer.secho(message, fg=typer.colors.RED, err=True)
-    raise typer.Exit(1)
+        where = f"{settings.server.host}:{settings.server.port}"
+        fail(f"Junto cannot listen on {where}: is another program there? Choose another port with --port.")
 
 
 def _say_hello(services: Services, address: str) -> None:
     """The first screen: where, the key (once), and a line to paste."""
     lines = ["", f"Junto is at {address}  (OpenAI: {address}/v1, Ollama and Anthropic: {address})"]
     if services.new_admin_key is not None:
-        lines += [f"Admin key, shown this once: {services.new_admin_key}"]
-    question = '{"model": "fast", "messages": [{"role": "user", "content": "Why is the sky blue? One sentence."}]}'
-    lines += [
-        "",
-        "Try it:",
+        lines.append(f"Admin key, shown this once: {services.new_admin_key}")
+    if services.operation.current.runtime.snapshot.deployments:
+        lines += ["", "Try it:", *_line_to_paste(address)]
+    else:
+        lines += ["", "No model was found yet: `junto doctor` says what is missing."]
+    print("\n".join([*lines, ""]), flush=True)
+
+
+def _line_to_paste(address: str) -> list[str]:
+    return [
         f"  curl {address}/v1/chat/completions -H 'content-type: application/json' \\",
-        f"    -d '{question}'",
-        "",
+        f"    -d '{_QUESTION}'",
     ]
-    print("\n".join(lines), flush=True)

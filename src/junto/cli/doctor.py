@@ -1,0 +1,121 @@
+"""`junto doctor`: looks at everything that Junto needs, and says how to mend what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from junto.cli.options import ConfigOption, JsonOption
+from junto.cli.output import console, harmless, print_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from junto.cli.checkup.finding import Finding
+    from junto.settings.model import Settings
+
+_STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red"}
+
+
+def doctor(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Look for what keeps Junto from working; exit with 1 if something is wrong."""
+    from junto.cli.checkup.finding import Level
+
+    findings = examine(config)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        _show(findings)
+    if any(finding.level is Level.WRONG for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(config: Path | None) -> list[Finding]:
+    """Every finding; without a sound configuration only those that need none."""
+    from junto.cli.checkup.finding import ok, wrong
+    from junto.cli.checkup.machine import check_python
+    from junto.cli.configuration import lines_of, read
+    from junto.core.document import ConfigErrors
+    from junto.settings.model import ServeOptions
+
+    try:
+        settings = read(config, ServeOptions())
+    except ConfigErrors as refused:
+        fix = "Correct these; `junto config check` lists them again."
+        return [check_python(), *(wrong("configuration", line, fix) for line in lines_of(refused))]
+    source = settings.config_file or "no file: defaults and environment"
+    return [check_python(), ok("configuration", str(source)), *_warnings(settings), *_examine_with(settings)]
+
+
+def _warnings(settings: Settings) -> list[Finding]:
+    from junto.cli.checkup.finding import note
+    from junto.cli.configuration import warnings_of
+
+    return [note("configuration", warning) for warning in warnings_of(settings)]
+
+
+def _examine_with(settings: Settings) -> list[Finding]:
+    from junto.bootstrap.fleet import make_provider
+    from junto.cli.checkup.backends import check_backends, check_someone_answers
+    from junto.cli.checkup.data import check_data
+    from junto.cli.checkup.finding import Level
+    from junto.cli.checkup.machine import check_builtin, check_engine
+    from junto.cli.checkup.place import check_address, check_health, look
+    from junto.providers.llama_cpp import builtin
+
+    host, port, mode = settings.server.host, settings.server.port, settings.builtin_model
+    neighbour = look(host, port) if port else None
+    weights = builtin.find()
+    runs_files = mode == "on" or any(backend.provider == "llama_cpp" for backend in settings.backends)
+    engine = check_engine(needed=runs_files)
+    backends = asyncio.run(check_backends(settings, make_provider))
+    can_run_builtin = mode != "off" and weights is not None and engine.level is Level.OK
+    return [
+        check_address(host, port, neighbour),
+        *check_health(neighbour),
+        *check_data(settings.data_dir, is_running=neighbour is not None and neighbour.is_junto),
+        engine,
+        check_builtin(mode, weights),
+        *backends,
+        check_someone_answers(backends, builtin=can_run_builtin),
+        _prices(settings),
+    ]
+
+
+def _prices(settings: Settings) -> Finding:
+    from junto.catalog.price_files import SHIPPED, read_prices
+    from junto.cli.checkup.finding import wrong
+    from junto.cli.checkup.prices import check_prices
+    from junto.cli.configuration import lines_of
+    from junto.core.document import ConfigErrors
+
+    try:
+        read_prices(settings.pricing_file)
+    except ConfigErrors as refused:
+        return wrong("prices", "\n".join(lines_of(refused)), "Correct these.")
+    from importlib import resources
+
+    texts = [resources.files("junto.catalog").joinpath(SHIPPED).read_text("utf-8")]
+    if settings.pricing_file is not None:
+        texts.append(settings.pricing_file.read_text("utf-8"))
+    return check_prices(texts, dt.datetime.now(dt.UTC).date())
+
+
+def _show(findings: list[Finding]) -> None:
+    from rich.text import Text
+
+    out = console()
+    width = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        line = Text(f"{finding.level.value:<6}", style=_STYLES[finding.level.value])
+        line.append(f"{finding.check:<{width}}  ", style="default not bold")
+        line.append(harmless(finding.message), style="default not bold")
+        out.print(line, soft_wrap=True)
+        if finding.fix:
+            out.print(Text(f"{'':<{width + 8}}-> {finding.fix}", style="dim"), soft_wrap=True)
+    bad = sum(finding.level.value == "wrong" for finding in findings)
+    out.print(f"\n{bad} things are wrong." if bad > 1 else "\nOne thing is wrong." if bad else "\nNothing is wrong.")

@@ -1,0 +1,61 @@
+"""How commands print: tables for people, JSON for programs, errors on standard error. Knows nothing of what is printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+_WIDE = 400  # columns where there is no terminal: lines of a pipe are not folded
+_CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), "�")  # all but tab and line feed
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console on standard output (or error) that interprets nothing in what it is given."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _WIDE
+    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+
+
+def harmless(text: str) -> str:
+    """Text from elsewhere, fit for a terminal: no escape sequences, no control characters but tabs and line ends."""
+    return text.translate(_CONTROLS)
+
+
+def print_json(value: Any) -> None:
+    """A value for programs."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, numbers: tuple[str, ...] = ()) -> None:
+    """Rows under headings; the columns named in `numbers` are aligned to the right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(harmless(cell)) for cell in row))
+    console().print(table)
+
+
+def complain(message: str) -> None:
+    """A message on standard error."""
+    typer.secho(harmless(message), fg=typer.colors.RED, err=True)
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """End the command with a message on standard error."""
+    complain(message)
+    raise typer.Exit(code)

@@ -1,0 +1,130 @@
+"""Speaking to a running Junto, and telling what goes wrong in words that help.
+
+Owns the HTTP client of the command line. What is asked and how answers are shown is the commands' business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+
+from junto.cli.options import DEFAULT_URL
+from junto.cli.output import fail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import typer
+
+_KEY_CODES = ("invalid_api_key", "forbidden")
+_TIMEOUT = httpx2.Timeout(connect=5, read=60, write=60, pool=5)
+_ANSWER_TIMEOUT = httpx2.Timeout(connect=5, read=900, write=60, pool=5)  # Junto's own deadlines come first
+
+
+class RemoteError(Exception):
+    """Junto could not be asked, or refused; the message says what to do."""
+
+
+class Junto:
+    """A running Junto. Every method raises RemoteError."""
+
+    def __init__(self, url: str, key: str | None, *, transport: httpx2.BaseTransport | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._client = httpx2.Client(
+            headers={"authorization": f"Bearer {key}"} if key else {},
+            timeout=_TIMEOUT,
+            transport=transport,
+            trust_env=not _is_here(url),  # a proxy is no way to this machine
+        )
+
+    def get(self, path: str, **params: Any) -> Any:
+        """The JSON at a path; parameters that are None are left out."""
+        given = {name: value for name, value in params.items() if value is not None}
+        with self._told():
+            response = self._client.get(self.url + path, params=given)
+        return self._json(response)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The JSON that answers a JSON body."""
+        with self._told():
+            response = self._client.post(self.url + path, json=body)
+        return self._json(response)
+
+    @contextlib.contextmanager
+    def stream(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
+        """An answer that has begun; leaving the block closes the connection, which stops the model."""
+        with (
+            self._told(),
+            self._client.stream(
+                "POST", self.url + path, json=body, headers=headers, timeout=_ANSWER_TIMEOUT
+            ) as response,
+        ):
+            if response.status_code != httpx2.codes.OK:
+                response.read()
+                raise self._refusal(response)
+            yield response
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx2.ConnectError:
+            raise RemoteError(f"Junto is not running at {self.url}: start it with `junto serve`.") from None
+        except httpx2.TimeoutException:
+            raise RemoteError(f"Junto at {self.url} did not answer in time.") from None
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError):
+            raise RemoteError(f"{self.url} is no address; --url takes one like {DEFAULT_URL}.") from None
+        except httpx2.HTTPError as error:
+            raise RemoteError(f"The connection to Junto at {self.url} broke: {error}") from None
+
+    def _json(self, response: httpx2.Response) -> Any:
+        if response.status_code != httpx2.codes.OK:
+            raise self._refusal(response)
+        try:
+            return response.json()
+        except ValueError:
+            raise self._stranger() from None
+
+    def _refusal(self, response: httpx2.Response) -> RemoteError:
+        try:
+            error = response.json()["error"]
+        except (ValueError, KeyError, TypeError):
+            return self._stranger()
+        return RemoteError(told(error))
+
+    def _stranger(self) -> RemoteError:
+        return RemoteError(f"What answers at {self.url} is not Junto; --url or JUNTO_URL names where Junto is.")
+
+
+def told(error: Any) -> str:
+    """An error as Junto says it, in any of its dialects, with a word about keys where one is missing or wrong."""
+    if not isinstance(error, dict):
+        return str(error)
+    lines = [str(error.get("message") or error)]
+    lines += [f"  {reason}" for reason in error.get("reasons") or ()]
+    if error.get("code") in _KEY_CODES:
+        lines.append("  Give the key with --key or in JUNTO_ADMIN_KEY; `junto serve` showed it at its first start.")
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def junto_at(context: typer.Context, url: str, key: str | None) -> Iterator[Junto]:
+    """The Junto that a command speaks to; what goes wrong ends the command with a message.
+
+    The context's object is the transport to use instead of the network: tests set it, nobody else does.
+    """
+    try:
+        yield Junto(url, key, transport=context.obj)
+    except RemoteError as error:
+        fail(str(error))
+
+
+def _is_here(url: str) -> bool:
+    try:
+        host = httpx2.URL(url).host
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except (httpx2.InvalidURL, ValueError):
+        return False
