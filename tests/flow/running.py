@@ -34,7 +34,9 @@ class RunningJunto:
     Nothing is taken from the environment of the test run. `services` is the running Junto itself, for looking inside.
     """
 
-    def __init__(self, data_dir: Path, config: dict[str, Any] | None = None, *, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, config: dict[str, Any] | None = None, *, environ: dict[str, str] | None = None
+    ) -> None:
         self._config = {"builtin_model": "off", "logging": {"level": "error"}, **(config or {})}
         self._data_dir = data_dir
         self._environ = {"JUNTO_ADMIN_KEY": ADMIN_KEY, "OLLAMA_HOST": "http://127.0.0.1:9", **(environ or {})}
@@ -111,7 +113,7 @@ class RunningJunto:
             )
             server = _Server(config)
             serving = asyncio.create_task(server.serve())
-            while not server.started:
+            while not server.started:  # noqa: ASYNC110  uvicorn tells nobody
                 await asyncio.sleep(0.002)
             self.port = server.servers[0].sockets[0].getsockname()[1]
             self.url = f"http://127.0.0.1:{self.port}"

@@ -1,39 +1,221 @@
-"""Three dialects in, three kinds of backend behind: everything an SDK can ask comes through, whichever way it is translated."""
+"""Four callers in front, three kinds of backend behind: all that can be asked comes through, whichever way it is translated."""
 
 from __future__ import annotations
 
-import base64
-from typing import TYPE_CHECKING, Any
+import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
-import anthropic
-import ollama
-import openai
 import pytest
 
+from tests.flow.callers import CALLERS, Caller, refusal
+from tests.flow.questions import TOOL, WEATHER, Question
 from tests.flow.running import RunningJunto
-from tests.upstreams import AnthropicEmulator, OllamaEmulator, OpenAIEmulator, Script, Scripted
+from tests.upstreams import (
+    AnthropicEmulator,
+    Call,
+    OllamaEmulator,
+    OllamaModel,
+    OpenAIEmulator,
+    Script,
+    Scripted,
+    Usage,
+    local_models,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-BACKENDS = ("openai", "ollama", "anthropic")
-MODELS = {"openai": "gpt-test", "ollama": "llama3.2:3b", "anthropic": "claude-test"}
-PIXEL = base64.b64encode(b"\x89PNG not really a picture").decode()
-WEATHER: dict[str, Any] = {
-    "type": "object",
-    "properties": {"city": {"type": "string"}},
-    "required": ["city"],
-}
+ABLE = OllamaModel(name="able:7b", capabilities=("completion", "tools", "thinking", "vision"))
+MODELS = {"openai": "gpt-test", "ollama": "able:7b", "anthropic": "claude-test"}
+EMBEDDERS = {"openai": "embed-test", "ollama": "nomic-embed-text:latest"}
+STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+
+STOPPED = {"openai": "stop", "ollama": "stop", "anthropic": "end_turn", "native": ""}
+CUT_SHORT = {"openai": "length", "ollama": "length", "anthropic": "max_tokens", "native": ""}
+CALLED = {"openai": "tool_calls", "ollama": "stop", "anthropic": "tool_use", "native": ""}
 
 
 class Stage:
-    """One Junto in front of one backend, with the SDKs pointed at it."""
+    """One Junto in front of all three kinds of backend, and everybody who calls it."""
 
-    def __init__(self, junto: RunningJunto, script: Script, model: str) -> None:
+    def __init__(self, junto: RunningJunto, scripts: dict[str, Script]) -> None:
         self.junto = junto
-        self.script = script
-        self.model = model
-        self.openai = openai.OpenAI(base_url=f"{junto.url}/v1", api_key="any", max_retries=0)
-        self.ollama = ollama.Client(host=junto.url)
-        self.anthropic = anthropic.Anthropic(base_url=junto.url, api_key="any", max_retries=0)
+        self.scripts = scripts
+        self.callers: dict[str, Caller] = {kind.name: kind(junto.url) for kind in CALLERS}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        openai = stack.enter_context(OpenAIEmulator())
+        ollama = stack.enter_context(OllamaEmulator(models=[ABLE, *local_models()]))
+        anthropic = stack.enter_context(AnthropicEmulator())
+        backends = [
+            {"name": "gpts", "provider": "openai", "url": openai.base_url},
+            {"name": "desk", "provider": "ollama", "url": ollama.url, "slots": 4},
+            {"name": "claudes", "provider": "anthropic", "url": anthropic.url},
+        ]
+        junto = stack.enter_context(RunningJunto(tmp_path_factory.mktemp("data"), {"backends": backends}))
+        stage = Stage(junto, {"openai": openai.script, "ollama": ollama.script, "anthropic": anthropic.script})
+        yield stage
+        for caller in stage.callers.values():
+            caller.close()
+
+
+@pytest.fixture(params=[kind.name for kind in CALLERS])
+def caller(request: pytest.FixtureRequest, stage: Stage) -> Caller:
+    return stage.callers[request.param]
+
+
+@pytest.fixture(params=list(MODELS))
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def model(backend: str) -> str:
+    return MODELS[backend]
+
+
+@pytest.fixture
+def script(stage: Stage, backend: str) -> Script:
+    script = stage.scripts[backend]
+    script.clear()
+    assert not script.remaining
+    return script
+
+
+@STREAM
+def test_a_question_is_answered(caller: Caller, model: str, script: Script, *, stream: bool) -> None:
+    heard = caller.ask(model, Question(prompt="how are you today?", stream=stream))
+    assert heard.text == "You said: how are you today?"
+    assert heard.finish == STOPPED[caller.name]
+    assert (heard.prompt_tokens, heard.output_tokens) == (4, 6)
+    assert [ask.model for ask in script.asks] == [model]
+    assert script.asks[0].stream is stream
+
+
+@STREAM
+def test_text_beyond_ascii_arrives_as_it_was_said(caller: Caller, model: str, script: Script, *, stream: bool) -> None:
+    text = 'Grüße, "Welt"\n\t\\ — 你好 👩‍👩‍👧 \u2028 end'
+    script.plan(Scripted(text=text, pieces=(text[:7], text[7:19], text[19:])))
+    assert caller.ask(model, Question(prompt=f"say {text}", stream=stream)).text == text
+    assert script.asks[0].prompt == f"say {text}"
+
+
+@STREAM
+def test_a_limit_of_tokens_cuts_the_answer_and_says_so(
+    caller: Caller, model: str, script: Script, *, stream: bool
+) -> None:
+    heard = caller.ask(model, Question(prompt="one two three four", stream=stream, max_tokens=3))
+    assert heard.text == "You said: one"
+    assert heard.finish == CUT_SHORT[caller.name]
+    assert script.asks[0].max_tokens == 3
+
+
+@STREAM
+def test_a_tool_is_called_and_its_result_comes_back(
+    caller: Caller, model: str, script: Script, *, stream: bool
+) -> None:
+    first = caller.ask(model, Question(prompt=f"please {TOOL}", stream=stream, tools=True))
+    assert first.calls == ((TOOL, {"city": "text", "days": 7}),)
+    assert first.finish == CALLED[caller.name]
+    again = Question(prompt=f"please {TOOL}", stream=stream, tools=True, replayed=first, result="sunny, 21 °C")
+    assert caller.ask(model, again).text == "The tool said: sunny, 21 °C"
+    assert script.asks[0].tools == {TOOL: WEATHER}
+
+
+@STREAM
+def test_text_and_several_calls_keep_their_order(caller: Caller, model: str, script: Script, *, stream: bool) -> None:
+    calls = (Call(TOOL, {"city": "Bern", "days": 1}), Call(TOOL, {"city": 'Z"ürich', "days": 2}))
+    script.plan(Scripted(text="Let me look.", tool_calls=calls))
+    heard = caller.ask(model, Question(prompt="compare", stream=stream, tools=True))
+    assert heard.text == "Let me look."
+    assert heard.calls == tuple((call.name, dict(call.arguments)) for call in calls)
+
+
+@STREAM
+def test_thinking_comes_apart_from_the_answer(caller: Caller, model: str, script: Script, *, stream: bool) -> None:
+    if caller.name == "native":
+        pytest.skip("the native dialect has no word for thinking")
+    heard = caller.ask(model, Question(prompt="why is it so?", stream=stream, think=True))
+    assert script.asks[0].think
+    assert heard.thinking == "Thinking about: why is it so?"
+    assert heard.text == "You said: why is it so?"
+
+
+def test_signed_thinking_goes_back_to_anthropic_as_it_came(stage: Stage) -> None:
+    """The emulator refuses thinking whose signature is not its own, byte for byte."""
+    caller = stage.callers["anthropic"]
+    question = Question(prompt=f"please {TOOL}", tools=True, think=True)
+    first = caller.ask("claude-test", question)
+    assert first.thinking
+    again = Question(prompt=question.prompt, tools=True, think=True, replayed=first, result="rain")
+    assert caller.ask("claude-test", again).text == "The tool said: rain"
+
+
+def test_anthropics_own_headers_go_with_a_relay_and_the_callers_key_does_not(stage: Stage) -> None:
+    script = stage.scripts["anthropic"]
+    script.clear()
+    headers = {"anthropic-beta": "one-2025-01-01,two", "anthropic-version": "2025-01-01", "x-other": "stays"}
+    stage.callers["anthropic"].ask("claude-test", Question(prompt="hi", headers=headers))
+    [received] = script.inferences
+    assert received.headers["anthropic-beta"] == "one-2025-01-01,two"
+    assert received.headers["anthropic-version"] == "2025-01-01"
+    assert not {"x-other", "x-api-key", "authorization"} & received.headers.keys()
+
+
+@STREAM
+def test_an_image_is_seen(caller: Caller, model: str, script: Script, *, stream: bool) -> None:
+    heard = caller.ask(model, Question(prompt="what is this?", stream=stream, image=True))
+    assert heard.text == "You said: what is this? (and showed 1 image)"
+    assert script.asks[0].images == 1
+
+
+@STREAM
+def test_an_answer_takes_the_form_of_a_schema(caller: Caller, model: str, script: Script, *, stream: bool) -> None:
+    if caller.name == "native":
+        pytest.skip("the native dialect asks for no form")
+    heard = caller.ask(model, Question(prompt="the weather, please", stream=stream, schema=True))
+    assert json.loads(heard.text) == {"city": "text", "days": 7}
+    assert script.asks[0].schema == WEATHER
+
+
+def test_usage_is_the_upstreams_own_and_the_same_in_both_forms(caller: Caller, model: str, script: Script) -> None:
+    used = Usage(input=11, output=7, cache_read=5, reasoning=2)
+    script.plan(Scripted(text="a b c", usage=used), Scripted(text="a b c", usage=used))
+    whole, streamed = (caller.ask(model, Question(prompt="count", stream=stream)) for stream in (False, True))
+    assert (whole.prompt_tokens, whole.output_tokens) == (16, 7)
+    assert (streamed.prompt_tokens, streamed.output_tokens) == (16, 7)
+
+
+@pytest.mark.parametrize("asks", ["openai", "ollama"])
+@pytest.mark.parametrize("kind", list(EMBEDDERS))
+def test_texts_become_the_same_vectors_whoever_asks(stage: Stage, asks: str, kind: str) -> None:
+    texts = ["one text", "another"]
+    vectors = stage.callers[asks].embed(EMBEDDERS[kind], texts)
+    again = stage.callers["ollama"].embed(EMBEDDERS[kind], texts[1:])
+    assert [len(vector) for vector in vectors] == [64, 64]
+    assert vectors[0] != vectors[1]
+    assert vectors[1] == pytest.approx(again[0], abs=1e-6)
+
+
+@pytest.mark.parametrize("asks", ["openai", "ollama"])
+def test_embeddings_of_a_backend_that_has_none_are_refused(stage: Stage, asks: str) -> None:
+    status, message = refusal(lambda: stage.callers[asks].embed("claude-test", ["text"]))
+    assert status == 400
+    assert "does not do embeddings" in message
+
+
+def test_every_model_is_listed(caller: Caller) -> None:
+    listed = caller.models()
+    assert {*MODELS.values(), *EMBEDDERS.values(), "fast", "quality"} <= set(listed)
+    assert len(listed) == len(set(listed))
+
+
+@STREAM
+def test_an_unknown_model_is_refused_with_near_names(stage: Stage, caller: Caller, *, stream: bool) -> None:
+    status, message = refusal(lambda: caller.ask("gpt-tost", Question(prompt="hi", stream=stream)))
+    assert status == 404
+    assert "gpt-test" in message

@@ -22,8 +22,8 @@ def event(data: Any, name: str | None = None) -> bytes:
 
 
 def line(data: Any) -> bytes:
-    """Make one line of newline-delimited JSON."""
-    return f"{compact(data)}\n".encode()
+    """Make one line of newline-delimited JSON as Go's encoder does: two characters that some take for line ends escaped."""
+    return f"{compact(data)}\n".replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").encode()
 
 
 def argument_pieces(arguments: Mapping[str, Any], length: int = 8) -> tuple[str, ...]:

@@ -116,6 +116,7 @@ def _backend_spec(backend: BackendSettings) -> BackendSpec:
         enabled=backend.enabled,
         deadlines=deadlines_of(backend),
         attests=vendor.family is Family.OLLAMA,
+        operations=vendor.operations,
     )
 
 

@@ -42,7 +42,7 @@ def deployments_of(
             upstream_model=upstream,
             provider=backend.provider,
             locality=locality,
-            operations=_operations(capabilities),
+            operations=backend.operations & _operations(capabilities),
             capabilities=capabilities,
             context_length=_context_length(found, dated),
             price=dated.price if dated else FREE,

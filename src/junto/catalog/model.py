@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from junto.core.chat import Operation
 from junto.core.sensitivity import Locality
 from junto.ports.provider import Deadlines
 from junto.routing.facts import Policy, Stage, Strategy
@@ -23,6 +24,7 @@ class BackendSpec(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     `locality` is what the operator declared (None: nothing), `default_locality` what its provider is otherwise.
     `models` maps public names to the backend's own (None: discovered). `slots` None means unlimited. `attests` says that the
     backend's model list tells which of its models are remote (Ollama): there, local is believed only once it is listed.
+    `operations` are those that its provider knows at all.
     """
 
     name: str
@@ -35,6 +37,7 @@ class BackendSpec(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     enabled: bool = True
     deadlines: Deadlines = Deadlines()
     attests: bool = False
+    operations: frozenset[Operation] = frozenset(Operation)
 
 
 class MemberSpec(msgspec.Struct, frozen=True):

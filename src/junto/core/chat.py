@@ -17,6 +17,11 @@ class Operation(StrEnum):
     CHAT = "chat"
     EMBED = "embed"
 
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return "embeddings" if self is Operation.EMBED else "chat"
+
 
 class Text(msgspec.Struct, frozen=True, tag="text"):
     """Words. `cache` is an opaque cache_control object, kept for dialects that know it."""

@@ -6,6 +6,8 @@ Owns the framing and its bound. Decodes nothing.
 from __future__ import annotations
 
 MOST_BYTES = 8 * 1024 * 1024
+# Line ends to Unicode, though not to JSON: clients that split decoded text (Python's `splitlines`) would tear a string there.
+_ENDS_TO_SOME = tuple((end.encode(), rb"\u%04x" % ord(end)) for end in ("\u0085", "\u2028", "\u2029"))
 
 
 class LineTooLong(ValueError):
@@ -64,6 +66,17 @@ class LineDecoder:
     def end(self) -> list[bytes]:
         """The stream is over: a last line that lacks only its end is taken as complete."""
         return lines_of(self._hold.rest())
+
+
+def on_one_line(encoded: bytes) -> bytes:
+    """Encoded JSON, or lines of it, with every character escaped that some clients take for the end of a line.
+
+    Go's encoder, and so Ollama, does the same. Such characters stand in strings only, so an escape says the same.
+    """
+    if not encoded.isascii():
+        for end, escaped in _ENDS_TO_SOME:
+            encoded = encoded.replace(end, escaped)
+    return encoded
 
 
 def lines_of(complete: bytes) -> list[bytes]:

@@ -126,3 +126,4 @@ class Wire:
     whole_tap: Callable[[], Tap]  # fed once with the whole body
     render_error: Callable[[JuntoError], bytes]
     parse_error: Callable[[int, bytes], UpstreamFailure]  # status, body
+    passed_headers: frozenset[bytes] = frozenset()  # of the caller's, in lower case, that a relay hands to the upstream

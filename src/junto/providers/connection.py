@@ -82,7 +82,7 @@ class Connection:
             body = spoken.wire.render_request(self._adapted(call), call.model, call.stream)
         else:
             body = spoken.wire.relay_request(call.body, call.model)
-        extra = call.extra_head if relayed and call.extra_head else self._extra_head
+        extra = _with_own(self._extra_head, call.extra_head) if relayed and call.extra_head else self._extra_head
         response = await self._send(spoken.head + extra, body, self._waits_for(call))
         try:
             if response.status != _OK:
@@ -136,7 +136,7 @@ class Connection:
     def _translated(self, operation: Operation) -> Spoken:
         spoken = self._native.get(operation)
         if spoken is None:
-            raise Unsupported(f"The backend {self.name} does not do {operation.value}.")
+            raise Unsupported(f"The backend {self.name} does not do {operation.label}.")
         return spoken
 
     def _adapted(self, call: Call) -> Request:
@@ -166,6 +166,13 @@ def waits_for(deadlines: Deadlines, *, stream: bool, headers_come_early: bool) -
     elif not headers_come_early:
         headers = max(headers, deadlines.first_token)
     return HttpDeadlines(connect=deadlines.connect, headers=headers, first_byte=first_byte, idle=deadlines.idle)
+
+
+def _with_own(standing: bytes, own: bytes) -> bytes:
+    """The caller's own header lines, and those of the standing ones that it does not send itself."""
+    names = {line.partition(b":")[0].lower() for line in own.splitlines()}
+    kept = [line for line in standing.splitlines(keepends=True) if line.partition(b":")[0].lower() not in names]
+    return b"".join((*kept, own))
 
 
 def _expect_content(response: Response, wire: Wire, *, stream: bool) -> None:

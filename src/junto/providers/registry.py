@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from junto.core.chat import Operation
 from junto.core.sensitivity import Locality
 
 
@@ -28,6 +29,7 @@ class Vendor:
     key_variable: str | None = None
     locality: Locality = Locality.CLOUD
     headers_come_early: bool = True
+    operations: frozenset[Operation] = frozenset(Operation)
 
 
 _OPENAI_SPEAKERS = (
@@ -58,6 +60,7 @@ VENDORS = {
             family=Family.ANTHROPIC,
             url="https://api.anthropic.com/v1",
             key_variable="ANTHROPIC_API_KEY",
+            operations=frozenset({Operation.CHAT}),
         ),
         Vendor(
             name="ollama",

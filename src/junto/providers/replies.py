@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from junto.core.completion import Completion, Embeddings
     from junto.core.events import Event
-    from junto.dialects.wire import Wire
+    from junto.dialects.wire import EventParser, Wire
     from junto.providers.http.client import Response
 
 WHOLE_LIMIT = 64 * 1024 * 1024  # bytes of one unary answer
@@ -28,7 +28,7 @@ class HttpReply:
         self.relayed = relayed
         self._response = response
         self._wire = wire
-        self._parser = None if relayed else wire.event_parser()
+        self._parser: EventParser | None = None
         self._done = False
 
     async def read(self) -> bytes:
@@ -38,9 +38,11 @@ class HttpReply:
             raise failures.of_transport(failure) from failure
 
     async def events(self) -> Sequence[Event]:
-        parser = self._parser
-        if parser is None:
+        if self.relayed:
             raise UpstreamFailure(FailureKind.PROTOCOL, "a relayed reply has no events")
+        if self._parser is None:  # made when it is needed: wires that never stream have none
+            self._parser = self._wire.event_parser()
+        parser = self._parser
         while not self._done:
             data = await self.read()
             events = parser.feed(data) if data else parser.end()

@@ -50,7 +50,7 @@ def operation(deployment: DeploymentFacts, traits: Traits, _stage: str, _now: fl
     """The deployment does this kind of work at all."""
     if traits.operation in deployment.operations:
         return None
-    return Reason("operation", f"does not do {traits.operation}")
+    return Reason("operation", f"does not do {traits.operation.label}")
 
 
 def capability(deployment: DeploymentFacts, traits: Traits, _stage: str, _now: float) -> Reason | None:

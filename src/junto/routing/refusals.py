@@ -91,7 +91,7 @@ def error_for_empty(plan: Plan, traits: Traits, requested: str, *, now: float) -
             return Forbidden(f"Every deployment of {requested!r} is over the price cap.", reasons=reasons)
         case "operation":
             return Unsupported(
-                f"The model {requested!r} does not do {traits.operation}.", param="model", reasons=reasons
+                f"The model {requested!r} does not do {traits.operation.label}.", param="model", reasons=reasons
             )
         case "capability":
             lacking = ", ".join(_lacking(dropped, traits).labels)

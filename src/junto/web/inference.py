@@ -6,6 +6,7 @@ Owns headers in and out, and letting go when the caller does. Decides nothing.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from junto.web.asgi import Receive, Scope, Send
 
 _LONGEST_TIMEOUT = 24 * 3600.0
+_PASSABLE = re.compile(rb"[\x20-\x7e]{0,1000}")
 
 
 class InferenceEndpoint:
@@ -80,7 +82,7 @@ class InferenceEndpoint:
         await self._reply(send, answer, request_id, progress)
 
     async def _arrival(self, request_id: str, scope: Scope, receive: Receive, progress: Progress) -> Arrival:
-        told = _Told(scope["headers"])
+        told = _Told(scope["headers"], self._wire.passed_headers)
         principal = self._authenticator().for_inference(told.authorization, told.api_key)
         body = await read_body(receive, self._body_limit(), told.content_length)
         return Arrival(
@@ -92,6 +94,7 @@ class InferenceEndpoint:
             task_type=told.task,
             timeout=told.timeout,
             session=told.session,
+            extra_head=told.passed,
             on_wait=progress.tell if self._wire.stream_type == "text/event-stream" else None,
         )
 
@@ -135,9 +138,10 @@ class Progress:
 class _Told:
     """What a request's headers say, read in one pass."""
 
-    __slots__ = ("api_key", "authorization", "content_length", "sensitivity", "session", "task", "timeout")
+    __slots__ = ("api_key", "authorization", "content_length", "passed", "sensitivity", "session", "task", "timeout")
 
-    def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, headers: list[tuple[bytes, bytes]], passed: frozenset[bytes]) -> None:
+        self.passed = b""
         self.authorization: bytes | None = None
         self.api_key: bytes | None = None
         self.content_length: int | None = None
@@ -154,6 +158,8 @@ class _Told:
                 self.api_key = value
             elif name.startswith(b"x-junto-"):
                 self._read(name, value.decode("latin-1").strip())
+            elif name in passed:
+                self.passed += _line(name, value)
 
     def _read(self, name: bytes, value: str) -> None:
         if name == b"x-junto-sensitivity":
@@ -170,6 +176,13 @@ class _Told:
         if before is not None and before != value:
             raise InvalidField("X-Junto-Sensitivity was sent more than once.", param="X-Junto-Sensitivity")
         return value
+
+
+def _line(name: bytes, value: bytes) -> bytes:
+    """A header line as it goes on to an upstream; raises InvalidField for what could end it early."""
+    if not _PASSABLE.fullmatch(value):
+        raise InvalidField(f"The header {name.decode()} has characters that cannot be passed on.", param=name.decode())
+    return b"%b: %b\r\n" % (name, value)
 
 
 def _seconds(value: str) -> float:

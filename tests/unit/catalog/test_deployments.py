@@ -129,6 +129,12 @@ def test_operations_follow_from_known_abilities(capabilities: Capability | None,
     assert made.by_key["desk/m"].operations == operations
 
 
+def test_a_provider_that_knows_no_embeddings_has_no_model_for_them() -> None:
+    """Whatever is not known of the model itself."""
+    backend = BackendSpec(name="claude", provider="anthropic", models={"m": "m"}, operations=frozenset({Operation.CHAT}))
+    assert snapshot(backend).by_key["claude/m"].operations == {Operation.CHAT}
+
+
 PRICES = """
 - {provider: openai, model: gpt, from: 2026-01-01, input: 1, output: 2, context: 1000, capabilities: [chat]}
 - {provider: ollama, model: "*", from: 2026-01-01, gpu_second: 0.001}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junto.dialects.ndjson import LineDecoder, LineHold, LineTooLong
+from junto.dialects.ndjson import LineDecoder, LineHold, LineTooLong, on_one_line
 from tests.unit.dialects.conversations import cut, cuts
 
 
@@ -40,3 +41,11 @@ def test_a_line_over_the_bound_is_refused() -> None:
     assert hold.take(b"a long line\nabcd") == b"a long line\n"
     with pytest.raises(LineTooLong):
         hold.take(b"e")
+
+
+@given(st.text())
+def test_nothing_in_a_line_looks_like_its_end(text: str) -> None:
+    """Clients that split with `str.splitlines` see one line, and the same text in it."""
+    line = on_one_line(msgspec.json.encode(text))
+    assert line.decode().splitlines() == [line.decode()]
+    assert msgspec.json.decode(line) == text

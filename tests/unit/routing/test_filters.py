@@ -57,7 +57,7 @@ def test_the_floor_follows_the_table_of_tiers(cloud: bool, tier: Sensitivity, op
             filters.operation,
             {"operations": frozenset({Operation.CHAT})},
             {"operation": Operation.EMBED},
-            "does not do embed",
+            "does not do embeddings",
         ),
         (filters.capability, {}, {"needs": VISION}, None),
         (filters.capability, {"capabilities": TOOLS | VISION}, {"needs": VISION}, None),

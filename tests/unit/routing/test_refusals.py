@@ -136,7 +136,7 @@ CLOUD = deployment("claude/m", cloud=True)
             traits(operation=Operation.EMBED),
             (deployment(operations=frozenset({Operation.CHAT})), deployment("b/m", enabled=False)),
             Unsupported,
-            "The model 'group' does not do embed.",
+            "The model 'group' does not do embeddings.",
         ),
         (
             traits(needs=Capability.TOOLS | Capability.VISION),

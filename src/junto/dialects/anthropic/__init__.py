@@ -33,6 +33,7 @@ MESSAGES = Wire(
     whole_tap=AnthropicWholeTap,
     render_error=render_error,
     parse_error=parse_error,
+    passed_headers=frozenset({b"anthropic-version", b"anthropic-beta"}),
 )
 
 parse_count_tokens = parse_request  # the bodies are the same, but for the limit of tokens, which is optional in both

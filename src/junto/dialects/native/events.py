@@ -19,7 +19,7 @@ from junto.core.events import (
 )
 from junto.dialects.native.errors import render_error_line
 from junto.dialects.native.responses import WireUsage, parse_calls, render_usage
-from junto.dialects.ndjson import LineDecoder, LineTooLong
+from junto.dialects.ndjson import LineDecoder, LineTooLong, on_one_line
 from junto.dialects.openai.messages import WireToolCall, render_call
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class NativeRenderer:
         self._calls = Folder()
 
     def render(self, events: list[Event]) -> bytes:
-        return b"".join([self._render(event) for event in events])
+        return on_one_line(b"".join([self._render(event) for event in events]))
 
     def error(self, error: JuntoError) -> bytes:
         return render_error_line(error)

@@ -18,7 +18,7 @@ from junto.core.events import (
     ToolCallDelta,
     ToolCallStart,
 )
-from junto.dialects.ndjson import LineDecoder, LineTooLong
+from junto.dialects.ndjson import LineDecoder, LineTooLong, on_one_line
 from junto.dialects.ollama.errors import render_error
 from junto.dialects.ollama.messages import parse_calls, render_call
 from junto.dialects.ollama.responses import Answer, finish_of, head_of, render_ending
@@ -106,7 +106,7 @@ class OllamaEventRenderer:
         self._opening, self._closing = self._line(content="\0").rsplit(b'"\\u0000"', 1)
 
     def render(self, events: list[Event]) -> bytes:
-        return b"".join([self._render(event) for event in events])
+        return on_one_line(b"".join([self._render(event) for event in events]))
 
     def error(self, error: JuntoError) -> bytes:
         return render_error(error) + b"\n"
