@@ -15,7 +15,7 @@ from junto.bootstrap.fleet import slots_of
 from junto.catalog.build import build
 from junto.catalog.model import BackendSpec, CatalogSpec, GroupSpec, MemberSpec
 from junto.core.sensitivity import Locality, Sensitivity, parse_sensitivity
-from junto.gateway.runtime import Runtime, Target, target_headers
+from junto.gateway.runtime import Runtime, Target, lines_of, target_headers
 from junto.ports.provider import Deadlines
 from junto.providers.registry import VENDORS, Family
 from junto.routing.facts import Policy, Strategy
@@ -69,7 +69,8 @@ class Assembly:
                 deadlines=deadlines_of(backends[deployment.backend]),
                 cold_deadlines=_cold(backends[deployment.backend]),
                 slots=self._fleet.slots(backends[deployment.backend]),
-                headers=target_headers(deployment),
+                headers=(headers := target_headers(deployment)),
+                head_lines=lines_of(headers),
             )
             for deployment in snapshot.deployments
         }

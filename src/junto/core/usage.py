@@ -36,6 +36,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         cls, *, input: int = 0, cache_read: int = 0, cache_write: int = 0, output: int = 0, reasoning: int = 0
     ) -> Self:
         """Usage from figures an upstream sent: negative or absurd ones become 0, so that no charge can go wrong."""
+        if 0 <= input <= _MOST_TOKENS and 0 <= output <= _MOST_TOKENS and not (cache_read or cache_write or reasoning):
+            return cls(input=input, output=output)
         return cls(
             input=_sane(input),
             cache_read=_sane(cache_read),

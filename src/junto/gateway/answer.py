@@ -12,6 +12,7 @@ from junto.core.errors import JuntoError, UpstreamFailed, UpstreamFailure
 from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.money import usd_from_nano
 from junto.gateway.attempt import Attempt, Ending
+from junto.gateway.runtime import lines_of
 from junto.gateway.settlement import STORED_BODY_LIMIT, Settlement
 
 if TYPE_CHECKING:
@@ -67,9 +68,15 @@ class Answer:
 
     def headers(self) -> list[Header]:
         """What the answer says about how it came to be; the cost only where it is already known."""
+        return [*self._attempt.target.headers, *self._own_headers()]
+
+    def head_lines(self) -> bytes:
+        """The same as lines of a response's head."""
+        return self._attempt.target.head_lines + lines_of(self._own_headers())
+
+    def _own_headers(self) -> list[Header]:
         exchange = self._exchange
         headers = [
-            *self._attempt.target.headers,
             (b"x-junto-attempts", b"%d" % max(len(exchange.attempts), 1)),
             (b"x-junto-sensitivity", exchange.sensitivity.label.encode()),
         ]

@@ -124,6 +124,8 @@ class Attempt:
         live = self.target.deployment.live
         old = live.breaker
         if ending is Ending.ANSWERED:
+            if old.state is BreakerState.CLOSED and not old.failures:
+                return  # as nearly always
             outcome = breaker.AttemptOutcome.SUCCESS
         elif failure is None:
             outcome = breaker.AttemptOutcome.NEUTRAL

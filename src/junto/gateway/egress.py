@@ -20,14 +20,18 @@ _SEAL: Final = object()
 
 @final
 class Clearance:
-    """Proof of one passed check, good for one send to one model of one backend."""
+    """Proof of one passed check, good for one send to one model of one backend.
 
-    __slots__ = ("_backend", "_spent", "_upstream_model", "tier")
+    `must_stay` says that the content may be seen on the premises only: what a provider attests at the last moment.
+    """
 
-    def __init__(self, seal: object, *, tier: Sensitivity, backend: str, upstream_model: str) -> None:
+    __slots__ = ("_backend", "_spent", "_upstream_model", "must_stay", "tier")
+
+    def __init__(self, seal: object, *, tier: Sensitivity, must_stay: bool, backend: str, upstream_model: str) -> None:
         if seal is not _SEAL:
             raise Forbidden("a clearance is minted by egress.clear alone")
         self.tier = tier
+        self.must_stay = must_stay
         self._backend = backend
         self._upstream_model = upstream_model
         self._spent = False
@@ -38,18 +42,26 @@ class Clearance:
             raise Forbidden("this clearance does not cover this request")
         self._spent = True
 
+    def __reduce__(self) -> str:
+        raise Forbidden("a clearance cannot be copied")  # a copy of an unspent one would be a second send
+
 
 def clear(tier: Sensitivity | None, deployment: DeploymentFacts, *, allow_cloud_for_internal: bool) -> Clearance:
     """Check the tier against the deployment and mint the proof; an unknown tier counts as confidential."""
     effective = Sensitivity.CONFIDENTIAL if tier is None else tier
-    if deployment.locality is not Locality.LOCAL and not _may_leave(
-        effective, allow_cloud_for_internal=allow_cloud_for_internal
-    ):
+    must_stay = not _may_leave(effective, allow_cloud_for_internal=allow_cloud_for_internal)
+    if must_stay and deployment.locality is not Locality.LOCAL:
         raise NotServable(
             "This content may not leave local models.",
             reasons=[f"{deployment.key}: {effective.label} content does not go to {deployment.locality}"],
         )
-    return Clearance(_SEAL, tier=effective, backend=deployment.backend, upstream_model=deployment.upstream_model)
+    return Clearance(
+        _SEAL,
+        tier=effective,
+        must_stay=must_stay,
+        backend=deployment.backend,
+        upstream_model=deployment.upstream_model,
+    )
 
 
 def demand(clearance: object, backend: str, upstream_model: str) -> None:

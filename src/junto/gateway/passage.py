@@ -77,20 +77,23 @@ class RelayedStream:
         return self._tap.output_characters
 
     async def advance(self) -> bytes:
-        tap = self._tap
-        if tap.failure is not None:
-            raise UpstreamFailure(tap.failure, "relayed stream", usage=tap.usage)
+        self._raise_failure()
         data = await self._reply.read()
-        passed = tap.feed(data) if data else tap.end()
-        if tap.failure is not None and not passed:
-            raise UpstreamFailure(tap.failure, "relayed stream", usage=tap.usage)
-        return passed  # what came before the failure goes first; the next call tells of it
+        passed = self._tap.feed(data) if data else self._tap.end()
+        if not passed:
+            self._raise_failure()
+        return passed  # what came before a failure goes first; the next call tells of it
 
     def error(self, error: JuntoError) -> bytes:
         return self._wire.event_renderer(self._rendering).error(error)
 
     def close(self) -> None:
         self._reply.close()
+
+    def _raise_failure(self) -> None:
+        tap = self._tap
+        if tap.failure is not None:
+            raise UpstreamFailure(tap.failure, "relayed answer", usage=tap.usage)
 
 
 class RelayedWhole(RelayedStream):
@@ -105,8 +108,7 @@ class RelayedWhole(RelayedStream):
             pieces.append(piece)
         body = tap.feed(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         body += tap.end()
-        if tap.failure is not None:
-            raise UpstreamFailure(tap.failure, "relayed answer", usage=tap.usage)
+        self._raise_failure()
         return body
 
 

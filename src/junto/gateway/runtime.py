@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from junto.core.sensitivity import Sensitivity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from junto.catalog.resolve import Snapshot
     from junto.gateway.slots import SlotPool
@@ -31,6 +31,7 @@ class Target:
     cold_deadlines: Deadlines  # while the model has to be loaded first
     slots: SlotPool | None
     headers: tuple[Header, ...]
+    head_lines: bytes  # the same, as they stand in a response's head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,11 @@ def target_headers(deployment: DeploymentFacts) -> tuple[Header, ...]:
         (b"x-junto-model", _header_value(deployment.model)),
         (b"x-junto-backend", _header_value(deployment.backend)),
     )
+
+
+def lines_of(headers: Iterable[Header]) -> bytes:
+    """Headers as lines of a message's head; their values are safe by the time they are headers."""
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
 def _header_value(text: str) -> bytes:

@@ -135,7 +135,7 @@ class Settlement:
 def measured(exchange: Exchange, passage: Passage) -> Usage:
     """The upstream's own usage, or Junto's count of the prompt and of what was streamed, flagged as estimated."""
     usage = passage.usage
-    if usage is not None and (usage.total or not passage.output_characters):
+    if usage is not None and (usage.output or usage.input or usage.total or not passage.output_characters):
         return usage
     return Usage(
         input=exchange.head.prompt_tokens,

@@ -9,35 +9,29 @@ from junto.dialects.wire import Rendering
 from junto.web.server import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from junto.core.errors import JuntoError
     from junto.dialects.wire import Wire
     from junto.gateway.answer import Answer
-    from junto.gateway.runtime import Header
     from junto.web.asgi import Send
+
+
+_WHOLE_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\n%bx-junto-request-id: %b\r\n"
 
 
 async def send_whole(send: Send, answer: Answer, request_id: str) -> None:
     """An answer in one body."""
     body = await answer.read()
-    headers = answer.headers()
-    id_line = (b"x-junto-request-id", request_id.encode())
-    if write_whole(send, _head(answer.content_type, (*headers, id_line)), body):
+    head = _WHOLE_HEAD % (answer.content_type.encode(), answer.head_lines(), request_id.encode())
+    if write_whole(send, head, body):
         return
+    headers = answer.headers()
     headers += (
         (b"content-type", answer.content_type.encode()),
         (b"content-length", b"%d" % len(body)),
-        id_line,
+        (b"x-junto-request-id", request_id.encode()),
     )
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _head(content_type: str, headers: Iterable[Header]) -> bytes:
-    """Status and header lines; every value is either Junto's own or was made safe when it was prepared."""
-    lines = [b"%b: %b\r\n" % header for header in headers]
-    return b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\n%b" % (content_type.encode(), b"".join(lines))
 
 
 async def send_stream(send: Send, answer: Answer, request_id: str, *, started: bool) -> None:

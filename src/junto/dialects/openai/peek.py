@@ -11,7 +11,7 @@ import msgspec
 
 from junto.core.capability import Capability
 from junto.core.usage import estimate_tokens
-from junto.dialects.decoding import decode_body
+from junto.dialects.decoding import decode_body, labels_of
 from junto.dialects.wire import Head
 
 type Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -55,7 +55,7 @@ class _Common(msgspec.Struct, kw_only=True):
 
     @property
     def labels(self) -> dict[str, str]:
-        return {key: value for key, value in (self.metadata or {}).items() if isinstance(value, str)}
+        return labels_of(self.metadata)
 
 
 class _Chat(_Common, kw_only=True):
@@ -126,10 +126,9 @@ def peek_completion(body: bytes) -> Head:
 def peek_embedding(body: bytes) -> Head:
     """The head of an embeddings request; it never streams."""
     embedding = decode_body(_decode_embedding, body)
-    labels = {key: value for key, value in (embedding.metadata or {}).items() if isinstance(value, str)}
     return Head(
         model=embedding.model,
         needs=Capability.EMBEDDINGS,
         prompt_tokens=estimate_tokens(len(body)),
-        metadata=labels,
+        metadata=labels_of(embedding.metadata),
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from junto.core.usage import Usage
 
+_PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}  # nothing was cached or thought, or nobody says
 _ABSURD = 1_000_000_001  # Usage.checked makes it 0 from here on; one absurd count must not spoil the others
 
 
@@ -17,6 +18,8 @@ def parse_usage(wire: object) -> Usage | None:
     """The usage in an upstream's `usage` field; None when there is no object, zeros for what makes no sense."""
     if not isinstance(wire, dict):
         return None
+    if len(wire) == len(_PLAIN) and wire.keys() == _PLAIN:
+        return Usage.checked(input=_count(wire, "prompt_tokens"), output=_count(wire, "completion_tokens"))
     prompt = _count(wire, "prompt_tokens")
     completion = _count(wire, "completion_tokens")
     details = _object(wire, "prompt_tokens_details")
