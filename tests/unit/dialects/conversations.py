@@ -25,6 +25,7 @@ from junto.core.chat import (
 from junto.core.completion import Completion
 from junto.core.events import FinishReason
 from junto.core.usage import Usage
+from junto.dialects.ndjson import on_one_line
 from junto.dialects.wire import Wire
 
 STREAMED = True
@@ -37,8 +38,8 @@ objects = st.dictionaries(names, st.one_of(st.integers(-1000, 1000), words, st.b
 
 
 def compact(value: Any) -> str:
-    """JSON text as a model writes it."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    """JSON text as a model writes it, with what some take for a line's end escaped: so it is the same in every wire."""
+    return on_one_line(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()).decode()
 
 
 @st.composite
