@@ -77,9 +77,11 @@ class RelayedStream:
         return self._tap.output_characters
 
     async def advance(self) -> bytes:
-        self._raise_failure()
+        tap = self._tap
+        if tap.failure is not None:
+            self._raise_failure()
         data = await self._reply.read()
-        passed = self._tap.feed(data) if data else self._tap.end()
+        passed = tap.feed(data) if data else tap.end()
         if not passed:
             self._raise_failure()
         return passed  # what came before a failure goes first; the next call tells of it

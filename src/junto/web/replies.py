@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from junto.dialects.wire import Rendering
-from junto.web.server import write_whole
+from junto.web.server import piece_writer, write_whole
 
 if TYPE_CHECKING:
     from junto.core.errors import JuntoError
@@ -45,8 +45,11 @@ async def send_stream(send: Send, answer: Answer, request_id: str, *, started: b
             (b"x-junto-request-id", request_id.encode()),
         )
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-    while piece := await answer.read():
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    write_piece = piece_writer(send)
+    read = answer.read
+    while piece := await read():
+        if write_piece is None or not write_piece(piece):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 

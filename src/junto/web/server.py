@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 128
@@ -136,6 +136,26 @@ def write_whole(send: object, head: bytes, body: bytes) -> bool:
         cycle.transport.close()
     cycle.on_response()
     return True
+
+
+def piece_writer(send: object) -> Callable[[bytes], bool] | None:
+    """A function that writes one piece of a chunked body past ASGI; None where `send` is not uvicorn's own.
+
+    For after the head was sent. The function gives False, and has written nothing, while the caller reads too slowly: then
+    the piece must go through `send`, which waits.
+    """
+    cycle = getattr(send, "__self__", None)
+    if type(cycle) is not RequestResponseCycle or not cycle.chunked_encoding:
+        return None
+    flow, write = cycle.flow, cycle.transport.write
+
+    def write_piece(piece: bytes) -> bool:
+        if flow.write_paused or cycle.disconnected:
+            return False
+        write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        return True
+
+    return write_piece
 
 
 async def sweep_slow_callers(connections: Iterable[Any]) -> None:
