@@ -42,7 +42,7 @@ def chat(
         if question is None and sys.stdin.isatty():
             converse(talk, input)
             return
-        answered = talk.say(sys.stdin.read() if question is None else question)
+        answered = talk.say(sys.stdin.read().strip() if question is None else question)
     if answered.stopped or answered.failure:
         raise typer.Exit(_INTERRUPTED if answered.stopped else 1)
 

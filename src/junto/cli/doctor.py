@@ -67,23 +67,32 @@ def _examine_with(settings: Settings) -> list[Finding]:
     from junto.cli.checkup.place import check_address, check_health, look
     from junto.providers.llama_cpp import builtin
 
-    host, port, mode = settings.server.host, settings.server.port, settings.builtin_model
+    host, port = settings.server.host, settings.server.port
     neighbour = look(host, port) if port else None
     weights = builtin.find()
-    runs_files = mode == "on" or any(backend.provider == "llama_cpp" for backend in settings.backends)
-    engine = check_engine(needed=runs_files)
+    needed = settings.builtin_model == "on" or any(one.provider == "llama_cpp" for one in settings.backends)
+    engine = check_engine(needed=needed)
     backends = asyncio.run(check_backends(settings, make_provider))
-    can_run_builtin = mode != "off" and weights is not None and engine.level is Level.OK
+    builtin_answers = weights is not None and engine.level is Level.OK and _wants_builtin(settings)
     return [
         check_address(host, port, neighbour),
         *check_health(neighbour),
         *check_data(settings.data_dir, is_running=neighbour is not None and neighbour.is_junto),
         engine,
-        check_builtin(mode, weights),
+        check_builtin(settings.builtin_model, weights),
         *backends,
-        check_someone_answers(backends, builtin=can_run_builtin),
+        check_someone_answers(backends, builtin=builtin_answers),
         _prices(settings),
     ]
+
+
+def _wants_builtin(settings: Settings) -> bool:
+    """Whether the built-in model is run when no Ollama server is found: not beside a local backend, unless it is `on`."""
+    from junto.providers.registry import VENDORS
+
+    if settings.builtin_model != "auto":
+        return settings.builtin_model == "on"
+    return not any((one.locality or VENDORS[one.provider].locality) == "local" for one in settings.backends)
 
 
 def _prices(settings: Settings) -> Finding:

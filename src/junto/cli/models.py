@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from junto.cli.options import DEFAULT_URL, JsonOption, KeyOption, UrlOption
-from junto.cli.output import print_json, print_table
+from junto.cli.output import print_json, print_table, short_usd
 
 _COLUMNS = ("name", "kind", "where", "backends", "context", "can", "in $/M", "out $/M")
 _NUMBERS = ("context", "in $/M", "out $/M")
@@ -39,6 +39,6 @@ def _row(model: dict[str, Any]) -> tuple[str, ...]:
         ", ".join(about["backends"]) or "-",
         str(about["context_length"] or "?"),
         "?" if able is None else ", ".join(able),
-        prices["input_usd_per_mtok"],
-        prices["output_usd_per_mtok"],
+        short_usd(prices["input_usd_per_mtok"]),
+        short_usd(prices["output_usd_per_mtok"]),
     )

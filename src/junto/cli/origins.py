@@ -63,7 +63,7 @@ def _variable(path: Path, environ: Mapping[str, str]) -> str | None:
 
 def _made(path: Path, listed: int, environ: Mapping[str, str]) -> str | None:
     """Backends that are not in the file: those that a provider's key makes, and the Ollama server that is looked for."""
-    if path[0] == "backends" and isinstance(path[1], int) and path[1] >= listed:
+    if path[0] == "backends" and len(path) > 1 and isinstance(path[1], int) and path[1] >= listed:
         return "environment"
     if path[0] == "ollama_candidates":
         return "OLLAMA_HOST" if environ.get("OLLAMA_HOST") else DEFAULT

@@ -50,6 +50,11 @@ def print_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, nu
     console().print(table)
 
 
+def short_usd(amount: str) -> str:
+    """An amount without the zeros at its end: `2.5`, `0`."""
+    return amount.rstrip("0").rstrip(".") if "." in amount else amount
+
+
 def complain(message: str) -> None:
     """A message on standard error."""
     typer.secho(harmless(message), fg=typer.colors.RED, err=True)

@@ -9,9 +9,10 @@ import typer
 from typer.core import TyperGroup
 
 from junto.cli.options import DEFAULT_URL, AdminKeyOption, JsonOption, UrlOption
-from junto.cli.output import harmless, print_json, print_table
+from junto.cli.output import harmless, print_json, print_table, short_usd
 
 _COLUMNS = ("id", "started", "asked for", "answered by", "tier", "outcome", "in", "out", "ms", "usd")
+_TIMES = {"started_ms": "started", "oldest_ms": "oldest", "newest_ms": "newest"}
 _NUMBERS = ("in", "out", "ms", "usd")
 
 
@@ -97,7 +98,7 @@ def stats(
     if as_json:
         print_json(figures)
         return
-    rows = [(name.replace("_", " "), _figure(name, value)) for name, value in figures.items()]
+    rows = [(_label(name), _figure(name, value)) for name, value in figures.items()]
     print_table(("stored exchanges", ""), rows)
 
 
@@ -116,13 +117,13 @@ def _row(one: dict[str, Any]) -> tuple[str, ...]:
         str(tokens_in),
         str(usage["output_tokens"]),
         str(one["duration_ms"]),
-        one["cost_usd"],
+        short_usd(one["cost_usd"]),
     )
 
 
 def _show(one: dict[str, Any]) -> None:
     request, answer = one.pop("request", None), one.pop("answer", None)
-    rows = [(name.replace("_", " "), _figure(name, value)) for name, value in one.items() if value not in ("", None)]
+    rows = [(_label(name), _figure(name, value)) for name, value in one.items() if value not in ("", None)]
     print_table(("exchange", ""), rows)
     for title, body in (("Request", request), ("Answer", answer)):
         if body is None:
@@ -142,8 +143,14 @@ def _harmless(value: Any) -> Any:
     return value
 
 
+def _label(name: str) -> str:
+    return _TIMES.get(name, name).replace("_", " ")
+
+
 def _figure(name: str, value: Any) -> str:
-    if name in ("started_ms", "oldest_ms", "newest_ms") and isinstance(value, int):
+    if name == "cost_usd":
+        return short_usd(value)
+    if name in _TIMES and isinstance(value, int):
         return _time(value)
     if isinstance(value, dict):
         return ", ".join(f"{key.replace('_', ' ')} {item}" for key, item in value.items()) or "-"

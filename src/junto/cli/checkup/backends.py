@@ -26,6 +26,13 @@ _FIXES = {
     FailureKind.PROTOCOL: "Something else answers there: check url and provider.",
     FailureKind.THROTTLED: "It asks to come back later; the account may be used up.",
 }
+_WORDS = {
+    FailureKind.CONNECT: "no connection",
+    FailureKind.CONNECT_TIMEOUT: "no connection in time",
+    FailureKind.CREDENTIALS: "it refuses the key",
+    FailureKind.PROTOCOL: "what it says is not what that provider says",
+}
+_FILE_FIX = "Correct the path in `models`."
 _OTHER_FIX = "Look into that server's own log."
 
 
@@ -44,6 +51,8 @@ async def check_backend(backend: BackendSettings, make: Make) -> Finding:
     probe = await _probe(backend, make)
     if isinstance(probe, UpstreamFailure):
         where = f" at {backend.url}" if backend.url else ""
+        if probe.kind is FailureKind.MODEL_MISSING:
+            return wrong(name, f"A model's file cannot be used: {probe.detail}.", _FILE_FIX)
         return wrong(name, f"It does not answer{where}: {_in_words(probe)}.", _FIXES.get(probe.kind, _OTHER_FIX))
     there = {model.name.removesuffix(":latest") for model in probe.models}
     listed = backend.models or {}
@@ -102,9 +111,7 @@ async def _probe(backend: BackendSettings, make: Make) -> Probe | UpstreamFailur
 
 def _in_words(failure: UpstreamFailure) -> str:
     status = f" (status {failure.status})" if failure.status else ""
-    if failure.kind is FailureKind.MODEL_MISSING and failure.detail:
-        return failure.detail
-    return failure.kind.value.replace("_", " ") + status
+    return _WORDS.get(failure.kind, failure.kind.value.replace("_", " ")) + status
 
 
 def _models(names: list[str]) -> str:
