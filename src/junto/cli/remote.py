@@ -32,12 +32,13 @@ class Junto:
     """A running Junto. Every method raises RemoteError."""
 
     def __init__(self, url: str, key: str | None, *, transport: httpx2.BaseTransport | None = None) -> None:
+        host = _host(url)
         self.url = url.rstrip("/")
         self._client = httpx2.Client(
             headers={"authorization": f"Bearer {key}"} if key else {},
             timeout=_TIMEOUT,
             transport=transport,
-            trust_env=not _is_here(url),  # a proxy is no way to this machine
+            trust_env=not _is_here(host),  # a proxy is no way to this machine
         )
 
     def get(self, path: str, **params: Any) -> Any:
@@ -75,8 +76,6 @@ class Junto:
             raise RemoteError(f"Junto is not running at {self.url}: start it with `junto serve`.") from None
         except httpx2.TimeoutException:
             raise RemoteError(f"Junto at {self.url} did not answer in time.") from None
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError):
-            raise RemoteError(f"{self.url} is no address; --url takes one like {DEFAULT_URL}.") from None
         except httpx2.HTTPError as error:
             raise RemoteError(f"The connection to Junto at {self.url} broke: {error}") from None
 
@@ -122,9 +121,19 @@ def junto_at(context: typer.Context, url: str, key: str | None) -> Iterator[Junt
         fail(str(error))
 
 
-def _is_here(url: str) -> bool:
+def _host(url: str) -> str:
+    """The host of an address; raises RemoteError when it is none."""
     try:
-        host = httpx2.URL(url).host
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        parsed = httpx2.URL("")
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise RemoteError(f"{url!r} is no address; --url takes one like {DEFAULT_URL}.")
+    return parsed.host
+
+
+def _is_here(host: str) -> bool:
+    try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except (httpx2.InvalidURL, ValueError):
+    except ValueError:
         return False

@@ -1,0 +1,113 @@
+"""`junto config check` and `junto config show`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from tests.unit.cli.running import FakeJunto, run
+
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OLLAMA_HOST", "DATABASE_URL", "REDIS_URL", "JUNTO_DATA_DIR")
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def file(text: str) -> str:
+    path = Path("junto.yaml")
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+def command(*args: str, env: dict[str, str] | None = None) -> Result:
+    return run(FakeJunto({}), "config", *args, env=env)
+
+
+def test_check_lists_every_error_with_its_line() -> None:
+    """Exit code 2, one line an error."""
+    result = command("check", file("server:\n  port: 99999\n  hots: x\n"))
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        "junto.yaml: line 2: server.port: must be at most 65535, not 99999",
+        "junto.yaml: line 3: server.hots: There is no such key. Did you mean host?",
+    ]
+
+
+def test_check_reads_the_prices_too() -> None:
+    """A wrong pricing.yaml beside the file is refused as well."""
+    Path("pricing.yaml").write_text("- {model: x}\n", "utf-8")
+    result = command("check", file("{}"))
+    assert result.exit_code == 2
+    assert result.stderr.startswith("pricing.yaml: line 1")
+
+
+def test_check_of_a_sound_file() -> None:
+    """A summary, and exit code 0."""
+    result = command("check", file("backends:\n- {name: desk, provider: ollama}\n"))
+    assert result.exit_code == 0
+    assert result.stdout.startswith("junto.yaml: all is well.\n  backends: desk (ollama)\n")
+
+
+def test_check_without_a_file() -> None:
+    """The defaults are well."""
+    assert "all is well" in command("check").stdout
+
+
+def test_check_of_a_missing_file() -> None:
+    """No traceback."""
+    result = command("check", "nowhere.yaml")
+    assert result.exit_code == 2
+    assert "cannot be read" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("DATABASE_URL", "postgresql://u:p@h/d"), ("REDIS_URL", "redis://h"), ("JUNTO_SECRETS_KEY", "k" * 32)],
+)
+def test_check_warns_of_what_is_not_served_yet(variable: str, value: str) -> None:
+    """What is read and has no effect is said to have none, without its value."""
+    result = command("check", env={variable: value})
+    assert result.exit_code == 0
+    assert "not used by this version" in result.stderr
+    assert value not in result.output
+
+
+def test_show_says_where_each_value_is_from() -> None:
+    """Line of the file, variable, or default."""
+    path = file("server: {port: 1}\nbackends:\n- name: a\n  type: openai\n  url: http://h/v1\n  models: [m]\n")
+    result = command("show", "--json", env={"JUNTO_DATA_DIR": "/d", "ANTHROPIC_API_KEY": "sk-secret"})
+    shown = json.loads(result.stdout)
+    sources = shown["from"]
+    assert sources["server.port"] == f"{path} line 1"
+    assert sources["server.host"] == "default"
+    assert sources["data_dir"] == "JUNTO_DATA_DIR"
+    assert sources["backends[0].provider"] == f"{path} line 4"
+    assert sources["backends[0].models.m"] == f"{path} line 6"
+    assert sources["backends[1].name"] == "environment"
+    assert shown["settings"]["data_dir"] == "/d"
+
+
+def test_show_masks_secrets() -> None:
+    """No key in either form."""
+    for form in ([], ["--json"]):
+        result = command("show", *form, env={"ANTHROPIC_API_KEY": "sk-secret", "JUNTO_ADMIN_KEY": "jt_" + "s" * 20})
+        assert "sk-secret" not in result.output
+        assert "sss" not in result.output
+        assert "********" in result.stdout
+
+
+def test_show_without_anything() -> None:
+    """Empty lists and mappings are values too."""
+    sources = json.loads(command("show", "--json").stdout)["from"]
+    assert sources["backends"] == sources["groups"] == "default"
+
+
+def test_the_example_can_be_shown() -> None:
+    """Every path of the shipped example has an origin."""
+    example = Path(__file__).parents[3] / "junto.example.yaml"
+    assert command("show", "--config", str(example)).exit_code == 0
