@@ -50,7 +50,16 @@ class Response:
                 return b""
             if connection.phase is not Phase.BODY:
                 raise self._failure_of(connection)
-            await self._wait(connection)
+            # Waited for here, not in a method of its own: each frame less counts for every event of a stream.
+            if self._started:
+                waiter = connection.wait(self._deadlines.idle, TransportFailureKind.IDLE_TIMEOUT)
+            else:
+                waiter = connection.wait(self._deadlines.first_byte, TransportFailureKind.FIRST_BYTE_TIMEOUT)
+            try:
+                await waiter
+            except BaseException:
+                self.close()
+                raise
 
     async def read_all(self, limit: int) -> bytes:
         """Return the rest of the body, at most `limit` bytes; more is a TransportFailure and ends the connection."""
@@ -73,18 +82,6 @@ class Response:
         if connection is not None:
             self._connection = None
             self._pool.release(connection)
-
-    async def _wait(self, connection: Connection) -> None:
-        deadlines = self._deadlines
-        if self._started:
-            waiter = connection.wait(deadlines.idle, TransportFailureKind.IDLE_TIMEOUT)
-        else:
-            waiter = connection.wait(deadlines.first_byte, TransportFailureKind.FIRST_BYTE_TIMEOUT)
-        try:
-            await waiter
-        except BaseException:
-            self.close()
-            raise
 
     @staticmethod
     def _failure_of(connection: Connection) -> TransportFailure:
