@@ -21,7 +21,9 @@ HANGUP = "junto.hangup"  # the scope extension under which a request finds its c
 
 
 class JuntoProtocol(HttpToolsProtocol):
-    """One connection of a caller."""
+    """One connection of a caller. `receive_seconds`: how long it may send nothing while its request is incomplete."""
+
+    receive_seconds = RECEIVE_SECONDS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -91,7 +93,7 @@ class JuntoProtocol(HttpToolsProtocol):
         if self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
             self.transport.close()
             return
-        if self._receiving_since is None or now - self._receiving_since < RECEIVE_SECONDS:
+        if self._receiving_since is None or now - self._receiving_since < self.receive_seconds:
             return
         if self.flow.read_paused:
             return  # it is we who are not reading
@@ -158,11 +160,11 @@ def piece_writer(send: object) -> Callable[[bytes], bool] | None:
     return write_piece
 
 
-async def sweep_slow_callers(connections: Iterable[Any]) -> None:
+async def sweep_slow_callers(connections: Iterable[Any], *, every: float = SWEEP_SECONDS) -> None:
     """Forever: every few seconds, close connections whose request does not arrive."""
     loop = asyncio.get_running_loop()
     while True:
-        await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.sleep(every)
         now = loop.time()
         for connection in tuple(connections):
             if isinstance(connection, JuntoProtocol):
