@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.flow.callers import CALLERS, Caller, refusal
 from tests.flow.questions import TOOL, WEATHER, Question
-from tests.flow.running import RunningJunto
-from tests.upstreams import (
-    AnthropicEmulator,
-    Call,
-    OllamaEmulator,
-    OllamaModel,
-    OpenAIEmulator,
-    Script,
-    Scripted,
-    Usage,
-    local_models,
-)
+from tests.flow.stage import EMBEDDERS, MODELS, Stage
+from tests.upstreams import Call, Script, Scripted, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ABLE = OllamaModel(name="able:7b", capabilities=("completion", "tools", "thinking", "vision"))
-MODELS = {"openai": "gpt-test", "ollama": "able:7b", "anthropic": "claude-test"}
-EMBEDDERS = {"openai": "embed-test", "ollama": "nomic-embed-text:latest"}
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 
 STOPPED = {"openai": "stop", "ollama": "stop", "anthropic": "end_turn", "native": ""}
@@ -36,54 +22,17 @@ CUT_SHORT = {"openai": "length", "ollama": "length", "anthropic": "max_tokens", 
 CALLED = {"openai": "tool_calls", "ollama": "stop", "anthropic": "tool_use", "native": ""}
 
 
-class Stage:
-    """One Junto in front of all three kinds of backend, and everybody who calls it."""
-
-    def __init__(self, junto: RunningJunto, scripts: dict[str, Script]) -> None:
-        self.junto = junto
-        self.scripts = scripts
-        self.callers: dict[str, Caller] = {kind.name: kind(junto.url) for kind in CALLERS}
-
-
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with ExitStack() as stack:
-        openai = stack.enter_context(OpenAIEmulator())
-        ollama = stack.enter_context(OllamaEmulator(models=[ABLE, *local_models()]))
-        anthropic = stack.enter_context(AnthropicEmulator())
-        backends = [
-            {"name": "gpts", "provider": "openai", "url": openai.base_url},
-            {"name": "desk", "provider": "ollama", "url": ollama.url, "slots": 4},
-            {"name": "claudes", "provider": "anthropic", "url": anthropic.url},
-        ]
-        junto = stack.enter_context(RunningJunto(tmp_path_factory.mktemp("data"), {"backends": backends}))
-        stage = Stage(junto, {"openai": openai.script, "ollama": ollama.script, "anthropic": anthropic.script})
-        yield stage
-        for caller in stage.callers.values():
-            caller.close()
+def callers(stage: Stage) -> Iterator[dict[str, Caller]]:
+    made: dict[str, Caller] = {kind.name: kind(stage.junto.url) for kind in CALLERS}
+    yield made
+    for caller in made.values():
+        caller.close()
 
 
 @pytest.fixture(params=[kind.name for kind in CALLERS])
-def caller(request: pytest.FixtureRequest, stage: Stage) -> Caller:
-    return stage.callers[request.param]
-
-
-@pytest.fixture(params=list(MODELS))
-def backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def model(backend: str) -> str:
-    return MODELS[backend]
-
-
-@pytest.fixture
-def script(stage: Stage, backend: str) -> Script:
-    script = stage.scripts[backend]
-    script.clear()
-    assert not script.remaining
-    return script
+def caller(request: pytest.FixtureRequest, callers: dict[str, Caller]) -> Caller:
+    return callers[request.param]
 
 
 @STREAM
@@ -145,9 +94,9 @@ def test_thinking_comes_apart_from_the_answer(caller: Caller, model: str, script
     assert heard.text == "You said: why is it so?"
 
 
-def test_signed_thinking_goes_back_to_anthropic_as_it_came(stage: Stage) -> None:
+def test_signed_thinking_goes_back_to_anthropic_as_it_came(callers: dict[str, Caller]) -> None:
     """The emulator refuses thinking whose signature is not its own, byte for byte."""
-    caller = stage.callers["anthropic"]
+    caller = callers["anthropic"]
     question = Question(prompt=f"please {TOOL}", tools=True, think=True)
     first = caller.ask("claude-test", question)
     assert first.thinking
@@ -155,11 +104,13 @@ def test_signed_thinking_goes_back_to_anthropic_as_it_came(stage: Stage) -> None
     assert caller.ask("claude-test", again).text == "The tool said: rain"
 
 
-def test_anthropics_own_headers_go_with_a_relay_and_the_callers_key_does_not(stage: Stage) -> None:
+def test_anthropics_own_headers_go_with_a_relay_and_the_callers_key_does_not(
+    stage: Stage, callers: dict[str, Caller]
+) -> None:
     script = stage.scripts["anthropic"]
     script.clear()
     headers = {"anthropic-beta": "one-2025-01-01,two", "anthropic-version": "2025-01-01", "x-other": "stays"}
-    stage.callers["anthropic"].ask("claude-test", Question(prompt="hi", headers=headers))
+    callers["anthropic"].ask("claude-test", Question(prompt="hi", headers=headers))
     [received] = script.inferences
     assert received.headers["anthropic-beta"] == "one-2025-01-01,two"
     assert received.headers["anthropic-version"] == "2025-01-01"
@@ -192,18 +143,18 @@ def test_usage_is_the_upstreams_own_and_the_same_in_both_forms(caller: Caller, m
 
 @pytest.mark.parametrize("asks", ["openai", "ollama"])
 @pytest.mark.parametrize("kind", list(EMBEDDERS))
-def test_texts_become_the_same_vectors_whoever_asks(stage: Stage, asks: str, kind: str) -> None:
+def test_texts_become_the_same_vectors_whoever_asks(callers: dict[str, Caller], asks: str, kind: str) -> None:
     texts = ["one text", "another"]
-    vectors = stage.callers[asks].embed(EMBEDDERS[kind], texts)
-    again = stage.callers["ollama"].embed(EMBEDDERS[kind], texts[1:])
+    vectors = callers[asks].embed(EMBEDDERS[kind], texts)
+    again = callers["ollama"].embed(EMBEDDERS[kind], texts[1:])
     assert [len(vector) for vector in vectors] == [64, 64]
     assert vectors[0] != vectors[1]
     assert vectors[1] == pytest.approx(again[0], abs=1e-6)
 
 
 @pytest.mark.parametrize("asks", ["openai", "ollama"])
-def test_embeddings_of_a_backend_that_has_none_are_refused(stage: Stage, asks: str) -> None:
-    status, message = refusal(lambda: stage.callers[asks].embed("claude-test", ["text"]))
+def test_embeddings_of_a_backend_that_has_none_are_refused(callers: dict[str, Caller], asks: str) -> None:
+    status, message = refusal(lambda: callers[asks].embed("claude-test", ["text"]))
     assert status == 400
     assert "does not do embeddings" in message
 
@@ -215,7 +166,7 @@ def test_every_model_is_listed(caller: Caller) -> None:
 
 
 @STREAM
-def test_an_unknown_model_is_refused_with_near_names(stage: Stage, caller: Caller, *, stream: bool) -> None:
+def test_an_unknown_model_is_refused_with_near_names(caller: Caller, *, stream: bool) -> None:
     status, message = refusal(lambda: caller.ask("gpt-tost", Question(prompt="hi", stream=stream)))
     assert status == 404
     assert "gpt-test" in message
