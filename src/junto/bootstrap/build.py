@@ -39,7 +39,7 @@ from junto.telemetry.logging import ExchangeLog
 from junto.telemetry.metrics import Metrics
 from junto.telemetry.observers import Observers
 from junto.web.app import INFERENCE, build_app
-from junto.web.services import WebServices
+from junto.web.services import Build, WebServices
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -69,6 +69,7 @@ async def build(
     clock: Clock | None = None,
     make_provider: Callable[[BackendSettings], Provider] | None = None,
     beat: bool = True,
+    jitter: Callable[[], float] = random.random,
 ) -> AsyncIterator[Services]:
     """A running Junto. `read_settings` is how a reload reads the configuration again; without `beat` nobody is probed."""
     clock = clock or SystemClock()
@@ -89,21 +90,14 @@ async def build(
             admin_digest=digest,
         )
         heartbeats = operation.heartbeats
-        metrics = Metrics(
-            build=(build_of.version, build_of.git_sha),
-            backends=lambda: heartbeats.backends,
-            deployments=lambda: operation.current.runtime.snapshot.deployments,
-            catalog_version=lambda: operation.current.runtime.snapshot.version,
-            journal=lambda: (storage.journal.waiting_rows, storage.journal.waiting_bytes, storage.journal.blocked),
-        )
-        log = ExchangeLog()
-        stack.callback(log.close)
-        observer = Observers(metrics, log) if settings.metrics.enabled else Observers(log)
+        metrics = _metrics(build_of, operation, storage.journal) if settings.metrics.enabled else None
+        log = _exchange_log(settings, stack)
+        observer = Observers(*(each for each in (metrics, log) if each is not None))
         settlement = Settlement(recorder=storage.journal, observer=observer, clock=clock)
         pipeline = Pipeline(
             operation.current,
             admission=Admission(recorder=storage.journal, clock=clock),
-            attempts=Attempts(settlement=settlement, observer=observer, clock=clock, jitter=random.random),
+            attempts=Attempts(settlement=settlement, observer=observer, clock=clock, jitter=jitter),
             settlement=settlement,
             clock=clock,
         )
@@ -123,10 +117,29 @@ async def build(
                 exchanges=storage.exchanges,
                 database_answers=partial(_answers, storage.database),
                 reload=operation.reload,
-                metrics=metrics.render if settings.metrics.enabled else None,
+                metrics=metrics.render if metrics is not None else None,
             )
         )
         yield Services(app=app, operation=operation, pipeline=pipeline, heartbeats=heartbeats, new_admin_key=new_key)
+
+
+def _metrics(build_of: Build, operation: Operation, journal: Journal) -> Metrics:
+    return Metrics(
+        build=(build_of.version, build_of.git_sha),
+        backends=lambda: operation.heartbeats.backends,
+        deployments=lambda: operation.current.runtime.snapshot.deployments,
+        catalog_version=lambda: operation.current.runtime.snapshot.version,
+        journal=lambda: (journal.waiting_rows, journal.waiting_bytes, journal.blocked),
+    )
+
+
+def _exchange_log(settings: Settings, stack: AsyncExitStack) -> ExchangeLog | None:
+    """The log of exchanges, whose lines are of the level info; None where those are not wanted."""
+    if settings.logging.level not in {"debug", "info"}:
+        return None
+    log = ExchangeLog(format=settings.logging.format)
+    stack.callback(log.close)
+    return log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,16 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from junto.core.sensitivity import Locality
 from junto.gateway.slots import SlotPool
 from junto.providers.anthropic import Anthropic
 from junto.providers.connection import Address
 from junto.providers.fake import Fake
 from junto.providers.http.origin import Origin
+from junto.providers.llama_cpp import builtin
 from junto.providers.llama_cpp.process import Model
 from junto.providers.llama_cpp.provider import LlamaCpp
 from junto.providers.ollama import Ollama
 from junto.providers.openai_compatible import OpenAICompatible
 from junto.providers.registry import VENDORS, Family
+from junto.settings.environment import BUILTIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -151,13 +154,19 @@ def _address(backend: BackendSettings) -> Address:
         name=backend.name,
         origin=origin,
         headers=headers,
-        proxy=_proxy(origin),
+        proxy=None if _is_local(backend) else _proxy(origin),
         headers_come_early=vendor.headers_come_early,
     )
 
 
+def _is_local(backend: BackendSettings) -> bool:
+    """Whether it is on the premises; then no proxy, which may be beyond them, learns of what is asked there, and when."""
+    declared = None if backend.locality is None else Locality(backend.locality)
+    return (declared or VENDORS[backend.provider].locality) is Locality.LOCAL
+
+
 def _proxy(origin: Origin) -> Origin | None:
-    """HTTPS_PROXY, for https upstreams that NO_PROXY does not name; local addresses are never proxied."""
+    """HTTPS_PROXY, for https upstreams that NO_PROXY does not name."""
     if origin.scheme != "https":
         return None
     proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
@@ -172,6 +181,11 @@ def _exempt(host: str, no_proxy: str) -> bool:
 
 
 def _models(backend: BackendSettings) -> list[Model]:
+    if backend.name == BUILTIN:
+        return [
+            builtin.model(Path(path), slots=slots_of(backend) or _LLAMA_SLOTS)
+            for path in (backend.models or {}).values()
+        ]
     return [
         Model(name=name, path=Path(path).expanduser(), slots=slots_of(backend) or _LLAMA_SLOTS)
         for name, path in (backend.models or {}).items()

@@ -21,6 +21,7 @@ from junto.identity.authentication import Authenticator, AuthMode
 from junto.identity.principal import Principal
 from junto.providers.llama_cpp import builtin
 from junto.providers.registry import VENDORS, Family
+from junto.settings.environment import BUILTIN
 from junto.settings.model import BackendSettings
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from junto.ports.clock import Clock
     from junto.settings.model import Settings
 
-BUILTIN = "builtin"
 _CLOUD_EVERY = 300.0  # seconds: a cloud's list of models changes rarely, and its health shows in its traffic
 _FIRST_LOOK_SECONDS = 1.0
 

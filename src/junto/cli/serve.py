@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from junto.bootstrap.build import Services
     from junto.settings.model import Settings
 
-_QUESTION = '{"model": "fast", "messages": [{"role": "user", "content": "Why is the sky blue? One sentence."}]}'
+_QUESTION = '{"model": "fast", "messages": [{"role": "user", "content": "What is the capital of France?"}]}'
 
 
 def serve(

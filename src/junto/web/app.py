@@ -38,7 +38,7 @@ INFERENCE: Mapping[str, Wire] = {
 def build_app(services: WebServices) -> App:
     """The outermost ASGI application."""
     handlers: dict[str, App] = {path: endpoint(wire, services) for path, wire in INFERENCE.items()}
-    return Door(handlers, build_control_plane(services))
+    return Door(handlers, build_control_plane(services), services.make_id)
 
 
 def endpoint(wire: Wire, services: WebServices) -> App:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from junto.web.asgi import App, Receive, Scope, Send
+    from junto.web.asgi import App, Message, Receive, Scope, Send
 
 
 class Door:
-    """The outermost ASGI application. `handlers` is keyed by path and serves POST only."""
+    """The outermost ASGI application. `handlers` is keyed by path and serves POST only.
 
-    def __init__(self, handlers: Mapping[str, App], application: App) -> None:
+    Handlers put an id of the request on their answers themselves; on the application's answers the door does it.
+    """
+
+    def __init__(self, handlers: Mapping[str, App], application: App, make_id: Callable[[], str]) -> None:
         self._handlers = handlers
         self._application = application
+        self._make_id = make_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
@@ -23,4 +27,14 @@ class Door:
             if handler is not None:
                 await handler(scope, receive, send)
                 return
-        await self._application(scope, receive, send)
+        await self._application(scope, receive, self._with_id(send))
+
+    def _with_id(self, send: Send) -> Send:
+        header = (b"x-junto-request-id", self._make_id().encode())
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), header]}
+            await send(message)
+
+        return send_with_id

@@ -58,9 +58,11 @@ class InferenceEndpoint:
         except CallerGone:
             return
         except asyncio.CancelledError:
-            # Invariant: only a hang-up cancels this task while the server runs; there is nobody left to tell.
-            if connection is None or not connection.hung_up:
+            # Invariant: a hang-up cancels this task, and then nobody is left to tell; or the server is shutting down
+            # and waits no longer, and then the connection is closed.
+            if connection is None:
                 raise
+            connection.close()
         finally:
             if connection is not None:
                 connection.cancel_on_hangup(None)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 128
+MOST_PIPELINED = 8  # requests behind the one that is answered; with more, nothing is read until they are fewer
 RECEIVE_SECONDS = 30.0  # without a byte while a request is incomplete
 SWEEP_SECONDS = 5.0
 HANGUP = "junto.hangup"  # the scope extension under which a request finds its connection
@@ -37,10 +38,9 @@ class JuntoProtocol(HttpToolsProtocol):
         """Cancel that task when the caller goes away; None: there is nothing to cancel any more."""
         self._watched = task
 
-    @property
-    def hung_up(self) -> bool:
-        """Whether the caller has gone."""
-        return self.transport.is_closing()
+    def close(self) -> None:
+        """Close the connection, whatever its state."""
+        self.transport.close()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -72,10 +72,14 @@ class JuntoProtocol(HttpToolsProtocol):
             self._refuse(b"431 Request Header Fields Too Large", b"The request's headers are too large.")
             return
         super().on_headers_complete()
+        if 0 < len(self.pipeline) <= MOST_PIPELINED:
+            self.flow.resume_reading()  # a socket that is not read does not tell that its caller has gone
 
     def on_message_complete(self) -> None:
         self._receiving_since = None
         super().on_message_complete()
+        if not self.pipeline:
+            self.flow.resume_reading()  # the whole body is here, so now only the caller's hang-up is of interest
 
     def on_response_complete(self) -> None:
         """As uvicorn's, but without a timer per request: the sweep closes connections that stay idle."""

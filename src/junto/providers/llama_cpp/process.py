@@ -17,6 +17,7 @@ from pathlib import Path
 
 import structlog
 
+from junto.core.capability import Capability
 from junto.core.errors import FailureKind, UpstreamFailure
 from junto.providers.connection import Address, Connection
 from junto.providers.http.origin import Origin
@@ -30,7 +31,11 @@ _STOP_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A GGUF file and how it is to be run. `context` is tokens shared by all slots."""
+    """A GGUF file and how it is to be run. `context` is tokens shared by all slots.
+
+    `temperature`, `longest_answer` (tokens) and `template` (Jinja) stand where a request or the file says nothing; None
+    leaves them to the engine.
+    """
 
     name: str
     path: Path
@@ -38,7 +43,10 @@ class Model:
     context: int = 8192
     threads: int = max(1, (os.cpu_count() or 2) - 1)
     embedding: bool = False
-    temperature: float = 0.2  # for requests that do not say; small models ramble at the usual 0.8
+    capabilities: Capability = Capability.CHAT | Capability.TOOLS | Capability.JSON_SCHEMA
+    temperature: float | None = None
+    longest_answer: int | None = None
+    template: str | None = None
 
 
 class ModelProcess:
@@ -106,6 +114,7 @@ class ModelProcess:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "junto.providers.llama_cpp.server",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C at the terminal is for Junto, which then ends the child in order
         )  # fmt: skip
         self._process = process
         settings = {
@@ -118,6 +127,8 @@ class ModelProcess:
             "threads": self.model.threads,
             "embedding": self.model.embedding,
             "temperature": self.model.temperature,
+            "longest_answer": self.model.longest_answer,
+            "template": self.model.template,
         }
         if process.stdin is not None:
             process.stdin.write(json.dumps(settings).encode() + b"\n")

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIRES = (openai.CHAT, openai.COMPLETIONS, openai.EMBEDDINGS, anthropic.MESSAGES)
-_ABLE = Capability.CHAT | Capability.TOOLS | Capability.JSON_SCHEMA
 
 
 class LlamaCpp:
@@ -39,7 +38,7 @@ class LlamaCpp:
             models=tuple(
                 FoundModel(
                     name=name,
-                    capabilities=Capability.EMBEDDINGS if process.model.embedding else _ABLE,
+                    capabilities=Capability.EMBEDDINGS if process.model.embedding else process.model.capabilities,
                     context_length=process.model.context // process.model.slots,
                     size_bytes=process.model.path.stat().st_size,
                 )

@@ -25,7 +25,13 @@ def main() -> None:
     params.n_parallel = settings["slots"]
     params.n_ctx = settings["context"]
     params.cpuparams.n_threads = settings["threads"]
-    params.sampling.temp = settings["temperature"]
+    if settings["temperature"] is not None:
+        params.sampling.temp = settings["temperature"]
+    if settings["longest_answer"] is not None:
+        params.n_predict = settings["longest_answer"]
+    if settings["template"] is not None:
+        params.use_jinja = True
+        params.chat_template = settings["template"]
     params.verbosity = 0
     params.endpoint_metrics = False
     params.cache_ram_mib = 0
