@@ -176,7 +176,9 @@ class Connection(asyncio.Protocol):
     async def write(self, data: bytes) -> None:
         """Hand bytes to the socket, after the caller has caught up."""
         await self._writable.wait()
-        if not self._transport.is_closing():
+        if self._transport.is_closing():
+            await asyncio.sleep(0)  # the loss of the connection is told in the loop's next turn, and ends this answer
+        else:
             self._transport.write(data)
 
     def abort(self) -> None:

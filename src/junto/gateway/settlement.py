@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.money import cost
 from junto.core.usage import Usage, estimate_tokens
@@ -133,10 +135,16 @@ class Settlement:
 
 
 def measured(exchange: Exchange, passage: Passage) -> Usage:
-    """The upstream's own usage, or Junto's count of the prompt and of what was streamed, flagged as estimated."""
+    """The upstream's own usage, or Junto's count of the prompt and of what was streamed, flagged as estimated.
+
+    Some upstreams tell of the input before their answer is over (Anthropic does): their count of the output is too low then.
+    """
     usage = passage.usage
     if usage is not None and (usage.output or usage.input or usage.total or not passage.output_characters):
-        return usage
+        if passage.finished:
+            return usage
+        streamed = estimate_tokens(passage.output_characters)
+        return usage if streamed <= usage.output else msgspec.structs.replace(usage, output=streamed, estimated=True)
     return Usage(
         input=exchange.head.prompt_tokens,
         output=estimate_tokens(passage.output_characters),
