@@ -120,6 +120,17 @@ async def test_a_record_that_no_column_can_hold_is_refused_and_leaves_nothing_be
     assert await count(database, BODIES) == 0
 
 
+async def test_an_error_of_the_database_does_not_show_what_was_said(database: Database) -> None:
+    """Flusher and retention log such errors; the driver's own text would repeat the statement's values."""
+    async with database.writer.begin() as connection:
+        await connection.exec_driver_sql(f"DROP TABLE {BODIES.name}")
+    said = record(1, keep="full", request_body=b"a canary", answer_body=b"it sang")
+    with pytest.raises(OperationalError) as caught:
+        await ExchangeWriter(database.writer, compress=False).store([said])
+    assert "canary" not in str(caught.value)
+    assert "sang" not in str(caught.value)
+
+
 async def test_a_locked_database_loses_nothing_and_is_no_reason_to_refuse_a_record(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     journal.open()
