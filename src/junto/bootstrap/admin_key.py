@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from junto.identity.authentication import digest
@@ -14,18 +15,29 @@ if TYPE_CHECKING:
 _FILE = "admin-key.sha256"
 
 
-def admin_digest(data_dir: Path, given: str | None) -> tuple[bytes, str | None]:
-    """The digest to compare with, and the key itself if it was made just now: it is shown once and kept nowhere."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminKey:
+    """The digest to compare with; `new` is the key itself if it was made just now. It is kept nowhere."""
+
+    digest: bytes
+    new: str | None = None
+
+    def keep(self, data_dir: Path) -> None:
+        """A new key has been shown: from now on it is the key. One that nobody saw is not kept, and made anew next time."""
+        if self.new is None:
+            return
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(data_dir / _FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(self.digest.hex() + "\n")
+
+
+def admin_key(data_dir: Path, given: str | None) -> AdminKey:
+    """The key that is given, else the one kept in the data directory, else a new one."""
     if given:
-        return digest(given), None
-    path = data_dir / _FILE
+        return AdminKey(digest=digest(given))
     try:
-        return bytes.fromhex(path.read_text("ascii").strip()), None
+        return AdminKey(digest=bytes.fromhex((data_dir / _FILE).read_text("ascii").strip()))
     except FileNotFoundError:
-        pass
-    key = f"jt_{secrets.token_urlsafe(32)}"
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(digest(key).hex() + "\n")
-    return digest(key), key
+        key = f"jt_{secrets.token_urlsafe(32)}"
+        return AdminKey(digest=digest(key), new=key)

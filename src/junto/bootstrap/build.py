@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from junto.bootstrap.admin_key import admin_digest
+from junto.bootstrap.admin_key import admin_key
 from junto.bootstrap.assembly import Assembly
 from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.fleet import Fleet
@@ -52,13 +52,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the outside needs of a running Junto. `new_admin_key` is set when the key was made just now."""
+    """What the outside needs of a running Junto.
+
+    `new_admin_key` is set when the key was made just now; whoever has shown it calls `keep_admin_key`.
+    """
 
     app: App
     operation: Operation
     pipeline: Pipeline
     heartbeats: Heartbeats
     new_admin_key: str | None
+    keep_admin_key: Callable[[], None]
 
 
 @asynccontextmanager
@@ -75,7 +79,7 @@ async def build(
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         build_of = this_build()
-        digest, new_key = admin_digest(settings.data_dir, settings.admin_key.reveal() if settings.admin_key else None)
+        key = admin_key(settings.data_dir, settings.admin_key.reveal() if settings.admin_key else None)
         storage = await _open_storage(settings, clock, stack)
         board = LiveBoard()
         fleet = Fleet(board, clock, make=make_provider)
@@ -87,7 +91,7 @@ async def build(
             assembly=Assembly(fleet, board),
             board=board,
             clock=clock,
-            admin_digest=digest,
+            admin_digest=key.digest,
         )
         heartbeats = operation.heartbeats
         metrics = _metrics(build_of, operation, storage.journal) if settings.metrics.enabled else None
@@ -120,7 +124,14 @@ async def build(
                 metrics=metrics.render if metrics is not None else None,
             )
         )
-        yield Services(app=app, operation=operation, pipeline=pipeline, heartbeats=heartbeats, new_admin_key=new_key)
+        yield Services(
+            app=app,
+            operation=operation,
+            pipeline=pipeline,
+            heartbeats=heartbeats,
+            new_admin_key=key.new,
+            keep_admin_key=partial(key.keep, settings.data_dir),
+        )
 
 
 def _metrics(build_of: Build, operation: Operation, journal: Journal) -> Metrics:

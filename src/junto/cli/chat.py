@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from junto.cli.options import DEFAULT_URL, KeyOption, UrlOption
+from junto.cli.options import DEFAULT_URL, KeyOption, UrlOption, usual_model
 from junto.cli.output import complain
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ def chat(
         str | None, typer.Argument(help="Without one: a conversation, or what comes through a pipe.")
     ] = None,
     *,
-    model: Annotated[str, typer.Option("--model", "-m", help="A model, a group, or BACKEND/MODEL.")] = "fast",
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="A model, a group, or BACKEND/MODEL; else `fast`, or the first.")
+    ] = None,
     system: Annotated[
         str | None, typer.Option("--system", "-s", help="Instructions before the first question.")
     ] = None,
@@ -38,13 +40,17 @@ def chat(
     from junto.cli.remote import junto_at
 
     with junto_at(context, url, key) as junto:
-        talk = Talk(junto, model, system=system, sensitivity=sensitivity)
+        talk = Talk(junto, model or _usual(junto), system=system, sensitivity=sensitivity)
         if question is None and sys.stdin.isatty():
             converse(talk, input)
             return
         answered = talk.say(sys.stdin.read().strip() if question is None else question)
     if answered.stopped or answered.failure:
         raise typer.Exit(_INTERRUPTED if answered.stopped else 1)
+
+
+def _usual(junto: Junto) -> str:
+    return usual_model([model["id"] for model in junto.get("/v1/models")["data"]]) or "fast"
 
 
 class Talk:

@@ -19,3 +19,8 @@ KeyOption = Annotated[
 ]
 AdminKeyOption = Annotated[str | None, typer.Option("--key", envvar="JUNTO_ADMIN_KEY", help="The admin key.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def usual_model(names: list[str]) -> str:
+    """The name to ask when none was given: the group `fast`, else the first of the list; "" if that is empty."""
+    return "fast" if "fast" in names else next(iter(names), "")

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from junto.cli.configuration import load_or_exit, read, warnings_of
-from junto.cli.options import ConfigOption
+from junto.cli.options import ConfigOption, usual_model
 from junto.cli.output import fail
 
 if TYPE_CHECKING:
     from junto.bootstrap.build import Services
     from junto.settings.model import Settings
 
-_QUESTION = '{"model": "fast", "messages": [{"role": "user", "content": "What is the capital of France?"}]}'
+_QUESTION = '{"model": "%s", "messages": [{"role": "user", "content": "What is the capital of France?"}]}'
 
 
 def serve(
@@ -66,15 +66,18 @@ def _say_hello(services: Services, address: str) -> None:
     lines = ["", f"Junto is at {address}  (OpenAI: {address}/v1, Ollama and Anthropic: {address})"]
     if services.new_admin_key is not None:
         lines.append(f"Admin key, shown this once: {services.new_admin_key}")
-    if services.operation.current.runtime.snapshot.deployments:
-        lines += ["", "Try it:", *_line_to_paste(address)]
+    snapshot = services.operation.current.runtime.snapshot
+    if snapshot.deployments:
+        model = usual_model([entry.name for entry in snapshot.listing()])
+        lines += ["", "Try it:", *_line_to_paste(address, model)]
     else:
         lines += ["", "No model was found yet: `junto doctor` says what is missing."]
     print("\n".join([*lines, ""]), flush=True)
+    services.keep_admin_key()
 
 
-def _line_to_paste(address: str) -> list[str]:
+def _line_to_paste(address: str, model: str) -> list[str]:
     return [
         f"  curl {address}/v1/chat/completions -H 'content-type: application/json' \\",
-        f"    -d '{_QUESTION}'",
+        f"    -d '{_QUESTION % model}'",
     ]

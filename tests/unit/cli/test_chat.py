@@ -10,7 +10,7 @@ import pytest
 from junto.cli.chat import Talk, converse
 from junto.cli.conversation import Answered, ask
 from junto.cli.remote import Junto, RemoteError
-from tests.unit.cli.running import FakeJunto, nobody, refused, run
+from tests.unit.cli.running import FakeJunto, nobody, refused, run, said
 
 PATH = "/v1/chat/completions"
 WHO = {"x-junto-model": "llama3.2:3b", "x-junto-backend": "desk"}
@@ -24,6 +24,7 @@ def delta(**said: str) -> bytes:
     return event({"model": "fast", "choices": [{"index": 0, "delta": said}]})
 
 
+MODELS = {"/v1/models": said({"data": [{"id": "small"}, {"id": "fast"}]})}
 USAGE = event({"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}})
 DONE = b"data: [DONE]\n\n"
 
@@ -46,7 +47,7 @@ class Pieces(httpx2.SyncByteStream):
 
 
 def streaming(*pieces: bytes | BaseException, headers: dict[str, str] = WHO) -> FakeJunto:
-    return FakeJunto({PATH: lambda _: httpx2.Response(200, headers=headers, stream=Pieces(*pieces))})
+    return FakeJunto({PATH: lambda _: httpx2.Response(200, headers=headers, stream=Pieces(*pieces)), **MODELS})
 
 
 class Shown:
@@ -89,7 +90,16 @@ def test_what_is_asked() -> None:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    assert fake.asked[0].headers["x-junto-sensitivity"] == "confidential"
+    assert fake.asked[-1].headers["x-junto-sensitivity"] == "confidential"
+
+
+@pytest.mark.parametrize(("names", "asked"), [(["small", "fast"], "fast"), (["small", "large"], "small"), ([], "fast")])
+def test_the_model_when_none_is_named(names: list[str], asked: str) -> None:
+    """`fast` where there is such a group, else the first name of the list."""
+    fake = streaming(delta(content="x"), DONE)
+    fake.answers = {**fake.answers, "/v1/models": said({"data": [{"id": name} for name in names]})}
+    run(fake, "chat", "hi")
+    assert fake.body["model"] == asked
 
 
 def test_a_question_through_a_pipe() -> None:
@@ -168,7 +178,7 @@ def test_noise_in_the_stream_is_passed_over(noise: bytes) -> None:
 
 def test_an_unknown_model() -> None:
     """Junto's words, with the near names in them."""
-    fake = FakeJunto({PATH: refused(404, "model_not_found", "There is no model 'x' here. Did you mean y?")})
+    fake = FakeJunto({**MODELS, PATH: refused(404, "model_not_found", "There is no model 'x' here. Did you mean y?")})
     result = run(fake, "chat", "hi")
     assert result.exit_code == 1
     assert result.stderr == "There is no model 'x' here. Did you mean y?\n"

@@ -50,7 +50,7 @@ def test_key_missing_or_wrong(status: int, code: str) -> None:
 def test_a_refusal_that_is_not_about_keys() -> None:
     """The floor's 403 comes with its reasons and no word about keys."""
     answer = refused(403, "sensitivity_not_servable", "May not leave.", ("x/y: cloud",))
-    result = run(FakeJunto({"/v1/chat/completions": answer}), "chat", "hi")
+    result = run(FakeJunto({"/v1/chat/completions": answer}), "chat", "hi", "-m", "x")
     assert result.stderr == "May not leave.\n  x/y: cloud\n"
 
 
