@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from junto.core.exchange import ExchangeRecord
     from junto.storage.bodies import Packed
 
-_SLICE_ROWS = 64  # prepared at a stretch on the event loop: well under a millisecond or two
+_SLICE_ROWS = 16  # prepared at a stretch on the event loop: a fraction of a millisecond
 _SLICE_BYTES = 128 * 1024
 _THREAD_BYTES = 64 * 1024  # larger bodies are compressed in a thread
 _COMPUTED = ("stream", "outcome", "usage_estimated", "attempts", "answer_stream", "truncated")
