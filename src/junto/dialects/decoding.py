@@ -97,6 +97,15 @@ def rewritten(body: bytes, model: str) -> bytes:
     return msgspec.json.encode(fields)
 
 
+def labels_of(metadata: Mapping[str, Any] | None) -> dict[str, str]:
+    """What a caller's metadata says in texts; a `sensitivity` that is no text is refused, since leaving it out would be a guess."""
+    if not metadata:
+        return {}
+    if not isinstance(metadata.get("sensitivity", ""), str):
+        raise InvalidField("The field `metadata.sensitivity` must be text.", param="metadata.sensitivity")
+    return {name: value for name, value in metadata.items() if isinstance(value, str)}
+
+
 def check_model(model: str) -> str:
     """The model's name if there is one, else InvalidField."""
     if not model:

@@ -27,6 +27,10 @@ class Clearance(Protocol):
     def tier(self) -> Sensitivity:
         """The tier that was checked."""
 
+    @property
+    def must_stay(self) -> bool:
+        """Whether the content may be seen on the premises only."""
+
     def spend(self, backend: str, upstream_model: str) -> None:
         """Use the proof up; raises Forbidden if it was made for something else or was used before."""
 

@@ -1,7 +1,7 @@
 """The provider for Ollama's native API, the one wire in which nothing of Ollama's is lost.
 
-Owns attestation: a tag that another machine answers for is reported as cloud, and before confidential content is sent the
-server is asked once more, because a tag can be replaced between two heartbeats.
+Owns attestation: a tag that another machine answers for is reported as cloud, and before content is sent that must
+stay on the premises the server is asked once more, because a tag can be replaced between two heartbeats.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from junto.core.errors import FailureKind, NotServable, UpstreamFailure
-from junto.core.sensitivity import Locality, Sensitivity
+from junto.core.sensitivity import Locality
 from junto.dialects import ollama
 from junto.dialects.ollama import catalog
 from junto.ports.provider import Call, Clearance, FoundModel, Probe, Reply, Resident
@@ -31,7 +31,7 @@ class Ollama:
         self._shown: dict[tuple[str, str], Shown] = {}
 
     async def open(self, clearance: Clearance, call: Call) -> Reply:
-        if clearance.tier is Sensitivity.CONFIDENTIAL:
+        if clearance.must_stay:
             await self._attest(call.model)
         return await self._connection.open(clearance, call)
 

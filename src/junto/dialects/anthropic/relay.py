@@ -11,7 +11,7 @@ import msgspec
 
 from junto.core.capability import Capability
 from junto.core.usage import estimate_tokens
-from junto.dialects.decoding import check_model, decode_body, decode_part, fields_of, rewritten
+from junto.dialects.decoding import check_model, decode_body, decode_part, fields_of, labels_of, rewritten
 from junto.dialects.wire import Head
 
 TOKENS_PER_IMAGE = 1000
@@ -88,7 +88,7 @@ def peek(body: bytes) -> Head:
         needs=needs,
         prompt_tokens=tokens + estimate_tokens(max(characters, 0)),
         max_tokens=glance.max_tokens,
-        metadata={name: value for name, value in (glance.metadata or {}).items() if isinstance(value, str)},
+        metadata=labels_of(glance.metadata),
     )
 
 

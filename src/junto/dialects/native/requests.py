@@ -12,8 +12,9 @@ import msgspec
 from junto.core.capability import Capability
 from junto.core.chat import ChatRequest, Request, Sampling
 from junto.core.errors import Unsupported
+from junto.core.sensitivity import parse_sensitivity
 from junto.core.usage import estimate_tokens
-from junto.dialects.decoding import decode_body, rewritten
+from junto.dialects.decoding import decode_body, labels_of, rewritten
 from junto.dialects.openai.messages import WireMessage, parse_messages, render_messages
 from junto.dialects.openai.peek import IMAGE_PARTS, Name, Positive
 from junto.dialects.openai.tools import WireTool, parse_tools, render_tool
@@ -40,15 +41,19 @@ _decoder = msgspec.json.Decoder(NativeBody)
 
 
 def peek(body: bytes, *, stream: bool) -> Head:
-    """The head; what the body says beside `metadata` about sensitivity, task and tenant goes before what is said in it."""
+    """The head; what the body says beside `metadata` about task and tenant goes before what is said in it.
+
+    Of two sensitivities the stricter one counts.
+    """
     asked = decode_body(_decoder, body)
     needs = Capability.CHAT
     if any(_shows_image(message) for message in asked.messages):
         needs |= Capability.VISION
     if asked.tools:
         needs |= Capability.TOOLS
-    labels = {key: value for key, value in (asked.metadata or {}).items() if isinstance(value, str)}
-    own = {"tenant_id": asked.tenant_id, "sensitivity": asked.sensitivity, "task_type": asked.task_type}
+    labels = labels_of(asked.metadata)
+    sensitivity = _stricter(asked.sensitivity, labels.get("sensitivity"))
+    own = {"tenant_id": asked.tenant_id, "sensitivity": sensitivity, "task_type": asked.task_type}
     return Head(
         model=asked.model,
         stream=stream,
@@ -57,6 +62,12 @@ def peek(body: bytes, *, stream: bool) -> Head:
         max_tokens=asked.max_tokens,
         metadata=labels | {key: value for key, value in own.items() if value is not None},
     )
+
+
+def _stricter(own: str | None, label: str | None) -> str | None:
+    if own is None or label is None:
+        return own
+    return max(parse_sensitivity(own), parse_sensitivity(label, param="metadata.sensitivity")).label
 
 
 def _shows_image(message: WireMessage) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 
 from junto.core.capability import Capability
 from junto.core.usage import estimate_tokens
-from junto.dialects.decoding import check_model, decode_body, decode_part, rewritten
+from junto.dialects.decoding import check_model, decode_body, decode_part, labels_of, rewritten
 from junto.dialects.wire import Head
 
 TOKENS_PER_IMAGE = 1000
@@ -72,7 +72,7 @@ def peek_chat(body: bytes) -> Head:
         needs=needs,
         prompt_tokens=tokens + estimate_tokens(max(characters, 0)),
         max_tokens=int(limit) if limit is not None and limit > 0 else None,
-        metadata=_strings(glance.metadata),
+        metadata=labels_of(glance.metadata),
     )
 
 
@@ -83,7 +83,7 @@ def peek_embed(body: bytes) -> Head:
         model=check_model(glance.model),
         needs=Capability.EMBEDDINGS,
         prompt_tokens=estimate_tokens(len(memoryview(glance.input)) + len(memoryview(glance.prompt))),
-        metadata=_strings(glance.metadata),
+        metadata=labels_of(glance.metadata),
     )
 
 
@@ -101,7 +101,3 @@ def _images(glance: _Glance) -> list[int]:
         for message in decode_part(_MESSAGES, glance.messages, "messages") or []:
             found += message.images or []
     return [len(memoryview(image)) for image in found]
-
-
-def _strings(metadata: dict[str, Any] | None) -> dict[str, str]:
-    return {name: value for name, value in metadata.items() if isinstance(value, str)} if metadata else {}
