@@ -13,9 +13,9 @@ $(UV):
 	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 $(STAMP): $(UV) $(LOCK) pyproject.toml .python-version
-	$(UV) venv --quiet --allow-existing .venv
-	$(UV) pip sync --quiet --compile-bytecode --python $(PY) --require-hashes $(LOCK)
-	$(UV) pip install --quiet --python $(PY) --no-deps --editable .
+	$(UV) --system-certs venv --quiet --allow-existing .venv
+	$(UV) --system-certs pip sync --quiet --compile-bytecode --python $(PY) --require-hashes $(LOCK)
+	$(UV) --system-certs pip install --quiet --python $(PY) --no-deps --editable .
 	$(PY) -m compileall -q src
 	@touch $@
 
@@ -41,7 +41,7 @@ bench: install
 
 # Lock files carry hashes and no address of any registry; uv.lock itself would, so it is not kept.
 lock: $(UV)
-	$(UV) lock --quiet
+	$(UV) --system-certs lock --quiet
 	mkdir -p requirements
 	$(UV) export --quiet --no-emit-index-url --no-emit-project --no-annotate --no-header --format requirements-txt --group builtin --group dev --output-file $(LOCK)
 	$(UV) export --quiet --no-emit-index-url --no-emit-project --no-annotate --no-header --format requirements-txt --group builtin --no-dev --output-file requirements/run.txt
