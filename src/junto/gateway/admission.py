@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from junto.ports.clock import Clock
     from junto.ports.stores import Recorder
 
+_LONGEST_TASK = 200  # characters; it is stored and logged with the metadata, so it must not carry content
 _NO_ROOM_RETRY_AFTER = 5.0  # seconds; the flusher tries again at least that often
 
 
@@ -43,7 +44,7 @@ class Admission:
                 asked_header=_asked(arrival.sensitivity, "X-Junto-Sensitivity"),
                 asked_body=_asked(metadata.get("sensitivity"), "metadata.sensitivity"),
             ),
-            task_type=arrival.task_type or metadata.get("task_type", ""),
+            task_type=(arrival.task_type or metadata.get("task_type", ""))[:_LONGEST_TASK],
             started=self._clock.monotonic(),
             started_ms=self._clock.wall_ms(),
             attempts=[],

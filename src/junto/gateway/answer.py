@@ -6,6 +6,7 @@ is told inside the stream, in the caller's dialect, and what was already sent st
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from junto.core.errors import JuntoError, UpstreamFailed, UpstreamFailure
@@ -124,7 +125,8 @@ class Answer:
         self.passage.close()
         if not self._settled:
             self._end_attempt(Ending.CANCELLED)
-            self._record(outcome=Outcome.CANCELLED)
+            with contextlib.suppress(JuntoError):  # it cannot be written down, and nobody is left to be told
+                self._record(outcome=Outcome.CANCELLED)
 
     def _settle(self) -> None:
         self._end_attempt(Ending.ANSWERED)
@@ -144,7 +146,7 @@ class Answer:
         self._settled = True
         self.record = self._settlement.answered(
             self._exchange,
-            self._attempt.target,
+            self._attempt,
             self.passage,
             keep=self._keep,
             first=self._first,

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from junto.ports.observer import Observer
 
 
+_ONE_PIECE = 0.001  # seconds; a stream that came faster came in one piece and tells nothing of its speed
+
+
 class Ending(Enum):
     """How an attempt can end."""
 
@@ -43,11 +46,13 @@ class Attempt:
         "_retried",
         "_slot",
         "_started",
+        "milliseconds",
         "target",
     )
 
     def __init__(self, exchange: Exchange, target: Target, *, clock: Clock, observer: Observer, retried: bool) -> None:
         self.target = target
+        self.milliseconds = 0  # at the upstream, once it has ended; waiting for a slot is not part of it
         self._exchange = exchange
         self._clock = clock
         self._observer = observer
@@ -91,10 +96,9 @@ class Attempt:
             self._note_speed(now, output_tokens)
         kind = failure.kind.value if failure is not None else ("cancelled" if ending is Ending.CANCELLED else "")
         facts = self.target.deployment
+        self.milliseconds = int((now - self._started) * 1000)
         self._exchange.attempts.append(
-            Attempted(
-                backend=facts.backend, model=facts.model, failure=kind, milliseconds=int((now - self._started) * 1000)
-            )
+            Attempted(backend=facts.backend, model=facts.model, failure=kind, milliseconds=self.milliseconds)
         )
         self._observer.attempt_ended(backend=facts.backend, model=facts.model, failure=kind, retried=self._retried)
 
@@ -136,15 +140,18 @@ class Attempt:
             self._tell_breaker(live.breaker)
 
     def _note_speed(self, now: float, output_tokens: int) -> None:
-        first = self._first or now
         live = self.target.deployment.live
-        seconds = now - first
-        speeds = smoothing.observed(
-            live,
-            ttft=first - self._started,
-            rate=output_tokens / seconds if seconds > 0 else None,
-            cold=self._cold,
-        )
+        if self._exchange.head.stream:
+            first = self._first or now
+            seconds = now - first
+            rate = output_tokens / seconds if seconds > _ONE_PIECE else None
+            speeds = smoothing.observed(live, ttft=first - self._started, rate=rate, cold=self._cold)
+        elif self._cold:
+            return  # how much of a whole answer's time was loading, nobody knows
+        elif output_tokens:  # nor when its first token was there: all of its time counts for its tokens
+            speeds = smoothing.observed(live, rate=output_tokens / max(now - self._started, _ONE_PIECE))
+        else:
+            speeds = smoothing.observed(live, ttft=now - self._started)
         live.ttft, live.rate, live.load = speeds.ttft, speeds.rate, speeds.load
 
     def _tell_breaker(self, now_in_force: Breaker) -> None:

@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from junto.gateway.exchange import Exchange
+    from junto.gateway.passage import Passage
     from junto.gateway.runtime import Runtime, Target
     from junto.gateway.settlement import Settlement
     from junto.ports.clock import Clock
     from junto.ports.observer import Observer
+    from junto.ports.provider import Reply
     from junto.routing.facts import Plan
 
 
@@ -72,7 +74,7 @@ class Attempts:
 
     async def _once(self, exchange: Exchange, target: Target, runtime: Runtime, *, retried: bool) -> Answer:
         attempt = Attempt(exchange, target, clock=self._clock, observer=self._observer, retried=retried)
-        passage = None
+        begun: Reply | Passage | None = None
         try:
             if target.slots is not None:
                 attempt.holds(await target.slots.acquire(exchange, target))
@@ -82,7 +84,7 @@ class Attempts:
                 deployment,
                 allow_cloud_for_internal=exchange.principal.allow_cloud_for_internal,
             )
-            reply = await target.provider.open(clearance, _call(exchange, target, cold=attempt.is_cold))
+            begun = reply = await target.provider.open(clearance, _call(exchange, target, cold=attempt.is_cold))
             arrival, head = exchange.arrival, exchange.head
             rendering = Rendering(
                 id=exchange.id,
@@ -90,7 +92,7 @@ class Attempts:
                 created=exchange.started_ms // 1000,
                 include_usage=head.wants_usage,
             )
-            passage = choose(reply, arrival.wire, rendering, stream=head.stream, wants_usage=head.wants_usage)
+            begun = passage = choose(reply, arrival.wire, rendering, stream=head.stream, wants_usage=head.wants_usage)
             answer = Answer(
                 exchange,
                 attempt,
@@ -102,8 +104,8 @@ class Attempts:
         except BaseException as error:
             failure = error if isinstance(error, UpstreamFailure) else None
             attempt.end(Ending.FAILED if failure is not None else Ending.CANCELLED, failure=failure)
-            if passage is not None:
-                passage.close()
+            if begun is not None:
+                begun.close()
             raise
         return answer
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Arrival:
     """A request as an edge hands it over: bytes of a wire, who sends them, and what its headers ask.
 
-    `told` is what the caller said about sensitivity and task in headers; None where it said nothing. `timeout` is seconds
+    `sensitivity` and `task_type` are what the caller said in headers; None where it said nothing. `timeout` is seconds
     the caller is willing to wait for the answer to begin. `on_wait` is called with the place in the queue while a stream
     waits for a slot. `extra_head` are header lines of the dialect that a relay passes on.
     """

@@ -99,10 +99,7 @@ class Heartbeats:
         due = [backend for backend in self._watched.values() if now >= backend.due and not backend.busy]
         if not due:
             return
-        before = [backend.found for backend in due]
         await asyncio.gather(*(self._probe(backend) for backend in due))
-        if before != [backend.found for backend in due]:
-            self._on_change()
 
     def start(self) -> None:
         """Begin to beat in the background."""
@@ -134,6 +131,7 @@ class Heartbeats:
         backend.busy = True
         started = self._clock.monotonic()
         failure = ""
+        probe: Probe | None = None
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
                 probe = await backend.provider.probe()
@@ -144,13 +142,19 @@ class Heartbeats:
         except Exception:  # noqa: BLE001  a provider's defect must not stop the watch over the others
             self._log.exception("probe_failed", backend=backend.name)
             failure = "internal_error"
-        else:
+        finally:
+            backend.busy = False
+        if self._watched.get(backend.name) is not backend:
+            return  # a reload came in between: what this provider said is of no interest any more
+        self._note(backend, probe, failure, started)
+
+    def _note(self, backend: Watched, probe: Probe | None, failure: str, started: float) -> None:
+        now = self._clock.monotonic()
+        before = backend.found
+        if probe is not None:
             backend.probe = probe
             residents = probe.residents
             backend.live.resident = None if residents is None else frozenset(each.name for each in residents)
-        finally:
-            backend.busy = False
-        now = self._clock.monotonic()
         if backend.is_shown and bool(failure) != bool(backend.failure):
             self._log.info("backend_down" if failure else "backend_up", backend=backend.name, failure=failure or None)
         backend.failure = failure
@@ -158,3 +162,5 @@ class Heartbeats:
         backend.latency_ms = int((now - started) * 1000)
         backend.checked_ms = self._clock.wall_ms()
         backend.due = now + (min(_DOWN_EVERY, backend.every) if failure else backend.every)
+        if backend.found != before:  # told at once: another backend may keep this beat waiting, or make it fail
+            self._on_change()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from junto.core.chat import Text, Thinking, ToolCall
 from junto.core.completion import Completion
-from junto.core.errors import UpstreamFailure
-from junto.core.events import Failure, Finish, TextDelta, ThinkingDelta, ToolCallDelta
+from junto.core.errors import FailureKind, UpstreamFailure
+from junto.core.events import Failure, Finish, Start, TextDelta, ThinkingDelta, ToolCallDelta
 
 if TYPE_CHECKING:
     from junto.core.errors import JuntoError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from junto.core.usage import Usage
     from junto.dialects.wire import EventRenderer, Rendering, Tap, Wire
     from junto.ports.provider import Reply
+
+WHOLE_LIMIT = 64 * 1024 * 1024  # bytes of one whole answer; upstreams are not trusted to come to an end
 
 
 class Passage(Protocol):
@@ -84,6 +86,8 @@ class RelayedStream:
         passed = tap.feed(data) if data else tap.end()
         if not passed:
             self._raise_failure()
+            if not data and not tap.finished:
+                raise UpstreamFailure(FailureKind.RESET, "the relayed answer ended without its end", usage=tap.usage)
         return passed  # what came before a failure goes first; the next call tells of it
 
     def error(self, error: JuntoError) -> bytes:
@@ -106,8 +110,12 @@ class RelayedWhole(RelayedStream):
     async def advance(self) -> bytes:
         tap = self._tap
         pieces = []
+        size = 0
         while piece := await self._reply.read():
             pieces.append(piece)
+            size += len(piece)
+            if size > WHOLE_LIMIT:
+                raise UpstreamFailure(FailureKind.TOO_LARGE, "the relayed answer exceeds the limit")
         body = tap.feed(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         body += tap.end()
         self._raise_failure()
@@ -117,27 +125,44 @@ class RelayedWhole(RelayedStream):
 class TranslatedStream:
     """Different wires: events of the one are rendered in the other."""
 
-    __slots__ = ("_renderer", "_reply", "finish_reason", "finished", "output_characters", "usage")
+    __slots__ = ("_failure", "_renderer", "_reply", "finish_reason", "finished", "output_characters", "usage")
 
     def __init__(self, reply: Reply, renderer: EventRenderer) -> None:
         self._reply = reply
         self._renderer = renderer
+        self._failure: UpstreamFailure | None = None
         self.finished = False
         self.usage: Usage | None = None
         self.finish_reason = ""
         self.output_characters = 0
 
     async def advance(self) -> bytes:
+        if self._failure is not None:
+            raise self._failure
         events = await self._reply.events()
+        if not events:
+            raise UpstreamFailure(FailureKind.RESET, "the events ended without an end", usage=self.usage)
+        passed: list[Event] = []
         for event in events:
+            if type(event) is Failure:
+                return self._until_failure(passed, event)
             self._note(event)
-        return self._renderer.render(list(events))
+            passed.append(event)
+        return self._renderer.render(passed)
 
     def error(self, error: JuntoError) -> bytes:
         return self._renderer.error(error)
 
     def close(self) -> None:
         self._reply.close()
+
+    def _until_failure(self, passed: list[Event], failure: Failure) -> bytes:
+        """What came before a failure goes first, and the next call tells of it; a mere start is not worth the commit."""
+        self.usage = failure.usage
+        self._failure = UpstreamFailure(failure.kind, failure.detail, usage=failure.usage)
+        if all(type(event) is Start for event in passed):
+            raise self._failure
+        return self._renderer.render(passed)
 
     def _note(self, event: Event) -> None:
         match event:
@@ -147,8 +172,6 @@ class TranslatedStream:
                 self.finished = True
                 self.finish_reason = reason.value
                 self.usage = usage
-            case Failure(kind, detail, usage):
-                raise UpstreamFailure(kind, detail, usage=usage)
             case _:
                 pass
 

@@ -6,9 +6,10 @@ Reads as a table of contents: each step is a file of this folder or a pure funct
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from junto.core.errors import DeadlinePassed, JuntoError
 from junto.gateway.attempts import Attempts
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from junto.gateway.settlement import Settlement
     from junto.ports.clock import Clock
     from junto.routing.facts import Plan
+
+
+_BROKEN: Final = JuntoError("Something went wrong inside Junto.")
 
 
 class Pipeline:
@@ -58,8 +62,12 @@ class Pipeline:
         except JuntoError as error:
             self._settlement.refused(exchange, error, keep=runtime.keep[exchange.sensitivity])
             raise
+        except Exception:
+            self._settlement.refused(exchange, _BROKEN, keep=runtime.keep[exchange.sensitivity])
+            raise
         except BaseException:
-            self._settlement.refused(exchange, None, keep=runtime.keep[exchange.sensitivity])
+            with contextlib.suppress(JuntoError):  # it cannot be written down, and nobody is left to be told
+                self._settlement.refused(exchange, None, keep=runtime.keep[exchange.sensitivity])
             raise
 
     async def _attempt(self, exchange: Exchange, resolution: Resolution, runtime: Runtime) -> Answer:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from junto.core.errors import JuntoError
+    from junto.gateway.attempt import Attempt
     from junto.gateway.exchange import Exchange
     from junto.gateway.passage import Passage
-    from junto.gateway.runtime import Target
     from junto.ports.clock import Clock
     from junto.ports.observer import Observer
     from junto.ports.stores import Recorder
@@ -42,7 +42,7 @@ class Settlement:
     def answered(
         self,
         exchange: Exchange,
-        target: Target,
+        attempt: Attempt,
         passage: Passage,
         *,
         keep: str,
@@ -52,8 +52,8 @@ class Settlement:
         outcome: Outcome = Outcome.OK,
         error: JuntoError | None = None,
     ) -> ExchangeRecord:
-        """Settle an exchange that got an answer, in whole or in part."""
-        facts = target.deployment
+        """Settle an exchange that got an answer, in whole or in part; its attempt has ended."""
+        facts = attempt.target.deployment
         usage = measured(exchange, passage)
         now = self._clock.monotonic()
         duration_ms = int((now - exchange.started) * 1000)
@@ -85,7 +85,7 @@ class Settlement:
             output_tokens=usage.output,
             reasoning_tokens=usage.reasoning,
             usage_estimated=usage.estimated,
-            cost_nano=cost(usage, facts.price, gpu_milliseconds=duration_ms),
+            cost_nano=cost(usage, facts.price, gpu_milliseconds=attempt.milliseconds),
             price_date=facts.price_date,
             ttft_ms=int((first - exchange.started) * 1000) if first else 0,
             duration_ms=duration_ms,

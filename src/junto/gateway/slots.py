@@ -10,9 +10,9 @@ import asyncio
 from itertools import count
 from typing import TYPE_CHECKING
 
-from junto.core.errors import FailureKind, Overloaded, UpstreamFailure
+from junto.core.errors import FailureKind, UpstreamFailure
 from junto.routing.lane import Ticket
-from junto.routing.slots import FairQueue, Pace, RefusalCause
+from junto.routing.slots import FairQueue, Pace
 
 if TYPE_CHECKING:
     from junto.gateway.exchange import Exchange
@@ -55,8 +55,8 @@ class SlotPool:
     async def acquire(self, exchange: Exchange, target: Target) -> Slot:
         """A slot, at once or when it is this request's turn.
 
-        Raises UpstreamFailure(QUEUE_FULL) when there is no place in the queue, Overloaded when the wait would pass the
-        caller's deadline.
+        Raises UpstreamFailure(QUEUE_FULL) when there is no place in the queue, or the wait would pass the caller's
+        deadline: another backend may be free.
         """
         live = self._live
         if not self._waiting and (live.slots is None or live.in_use < live.slots):
@@ -91,6 +91,7 @@ class SlotPool:
                 break
             turn = self._waiting.pop(ticket.id)
             if turn.done():  # cancelled a moment ago: its caller is just leaving
+                self._queue.served(ticket, 0)
                 continue
             live.in_use += 1
             turn.set_result(None)
@@ -104,11 +105,8 @@ class SlotPool:
             remaining=None if timeout is None else exchange.started + timeout - self._clock.monotonic(),
             resident=self._live.resident,
         )
-        if refusal is None:
-            return
-        if refusal.cause is RefusalCause.DEADLINE:
-            raise Overloaded("The queue is longer than the request's deadline.", retry_after=refusal.retry_after)
-        raise UpstreamFailure(FailureKind.QUEUE_FULL, retry_after=refusal.retry_after)
+        if refusal is not None:
+            raise UpstreamFailure(FailureKind.QUEUE_FULL, refusal.cause.value, retry_after=refusal.retry_after)
 
     async def _until(self, turn: asyncio.Future[None], ticket: Ticket, exchange: Exchange) -> None:
         tell = exchange.arrival.on_wait if exchange.head.stream else None
