@@ -125,6 +125,19 @@ def test_an_error_never_passes(piece: bytes, kind: FailureKind) -> None:
 
 
 @pytest.mark.parametrize(
+    "said",
+    [b'"' + SECRET + b'"', b"7", b"null", b"[done]", b'{"choices":[{"delta"', b'{"a":' * 9, b'{"a":1} ' + SECRET],
+)
+@pytest.mark.parametrize("began", [True, False])
+def test_an_event_that_is_no_object_never_passes(said: bytes, *, began: bool) -> None:
+    """A client would fail on it with an error of its own."""
+    before = chunk({"content": "so far"}) if began else b""
+    tap = CHAT.stream_tap(ASKED)
+    assert passed(tap, before, b"data: " + said + b"\n\n") == before
+    assert tap.failure is FailureKind.PROTOCOL
+
+
+@pytest.mark.parametrize(
     "body", [b'{"error":{"message":"no"}}', b"<!doctype html><html>", b"Internal Server Error", b"[1,2,3]"]
 )
 def test_what_does_not_look_like_a_stream_is_refused_at_its_first_bytes(body: bytes) -> None:

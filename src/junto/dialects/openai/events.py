@@ -55,7 +55,7 @@ class ChunkParser:
         events: list[Event] = []
         for event in self._decoder.end():
             self._heard = True
-            cut_short = event.data != b"[DONE]" and not _is_readable(event.data)
+            cut_short = not _is_done(event) and not _is_readable(event.data)
             if not cut_short:
                 self._take([event], events)
         if events and isinstance(events[-1], Finish | Failure):
@@ -73,7 +73,7 @@ class ChunkParser:
             if self._over:
                 return
             self._heard = True
-            if event.data == b"[DONE]":
+            if _is_done(event):
                 self._finish(events)
             elif event.data or event.name == "error":
                 self._chunk(event, events)
@@ -129,6 +129,10 @@ class ChunkParser:
     def _fail(self, events: list[Event], kind: FailureKind, detail: str = "") -> None:
         events.append(Failure(kind, detail, self._usage))
         self._over = True
+
+
+def _is_done(event: ServerSentEvent) -> bool:
+    return event.data.endswith((b"]", b" ")) and event.data.strip() == b"[DONE]"
 
 
 def _is_readable(data: bytes) -> bool:

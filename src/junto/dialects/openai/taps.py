@@ -128,9 +128,9 @@ class StreamTap:
             return self._pass(data)
         if (
             self._flowing
-            and data.endswith(b"\n\n")
+            and data.endswith(b"}\n\n")
             and data.startswith(b"data: {")
-            and data.count(b"\n") == 2 * data.count(b"\n\ndata: {") + 2
+            and data.count(b"\n") == 2 * data.count(b"}\n\ndata: {") + 2
             and _is_plain(data)
         ):
             self._shape.learn(data)
@@ -198,7 +198,7 @@ class StreamTap:
         """What of one event may pass; remembers what it says."""
         self._begun = True
         plain = _is_plain(event)
-        if plain and event.startswith(b"data: {") and event.count(b"\n") == 2 and event.endswith(b"\n\n"):  # noqa: PLR2004
+        if plain and event.startswith(b"data: {") and event.count(b"\n") == 2 and event.endswith(b"}\n\n"):  # noqa: PLR2004
             return event
         payload = self._payload(event)
         if self.failure is not None:
@@ -206,7 +206,7 @@ class StreamTap:
         if payload == b"[DONE]":
             self.finished = True
             return DONE
-        return event if plain or not payload else self._read(event, payload)
+        return self._read(event, payload) if payload else event
 
     def _admit_last(self, event: bytes) -> bytes:
         """What of an event without its blank line may pass: nothing if it was cut short."""
