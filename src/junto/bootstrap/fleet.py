@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from junto.core.document import ConfigError, ConfigErrors
 from junto.core.sensitivity import Locality
 from junto.gateway.slots import SlotPool
 from junto.providers.anthropic import Anthropic
@@ -64,22 +65,24 @@ class Fleet:
     def put_in_service(self, backends: Sequence[BackendSettings], on_started: Callable[[str], None]) -> None:
         """From now on these: new and changed ones are made and started, the others stay, those left over drain and close.
 
-        `on_started` is called with a backend's name when what it had to start is up.
+        `on_started` is called with a backend's name when what it had to start is up. Raises ConfigErrors, and then changes
+        nothing, when one of them cannot be made.
         """
         before = self._serving
-        self._serving = {}
-        for backend in backends:
-            known = before.pop(backend.name, None)
-            if known is not None and known[0] == backend:
-                self._serving[backend.name] = known
-                continue
-            if known is not None:
-                self._later(self._drain(known[1]))
-            provider = self.make(backend)
-            self._serving[backend.name] = (backend, provider)
-            self._later(_start(provider, on_started))
-        for _, provider in before.values():
-            self._later(self._drain(provider))
+        made = self._made([backend for backend in backends if not self._serves(backend)])
+        self._serving = {
+            backend.name: (backend, made[backend.name] if backend.name in made else before[backend.name][1])
+            for backend in backends
+        }
+        for name, (_, provider) in before.items():
+            if name in made or name not in self._serving:
+                self._later(self._drain(provider))
+        for name, provider in made.items():
+            if self._serving[name][0].enabled:
+                self._later(_start(provider, on_started))
+
+    def grant_slots(self) -> None:
+        """Let waiting requests in where a new configuration has more slots."""
         for pool in self._slots.values():
             pool.grant()
 
@@ -90,6 +93,22 @@ class Fleet:
         await asyncio.gather(*self._background, return_exceptions=True)
         for _, provider in self._serving.values():
             await provider.close()
+
+    def _serves(self, backend: BackendSettings) -> bool:
+        known = self._serving.get(backend.name)
+        return known is not None and known[0] == backend
+
+    def _made(self, backends: Sequence[BackendSettings]) -> dict[str, Provider]:
+        made: dict[str, Provider] = {}
+        errors = []
+        for backend in backends:
+            try:
+                made[backend.name] = self.make(backend)
+            except ValueError as wrong:  # what the HTTP client refuses: in its own words, which hold no key
+                errors.append(ConfigError(f"backends: {backend.name}", None, f"{wrong}."))
+        if errors:
+            raise ConfigErrors(errors)
+        return made
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -172,7 +191,10 @@ def _proxy(origin: Origin) -> Origin | None:
     proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
     if not proxy or _exempt(origin.host, os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""):
         return None
-    return Origin.parse(proxy)
+    try:
+        return Origin.parse(proxy if "://" in proxy else f"http://{proxy}")
+    except ValueError as wrong:
+        raise ValueError(f"HTTPS_PROXY: {wrong}") from None
 
 
 def _exempt(host: str, no_proxy: str) -> bool:

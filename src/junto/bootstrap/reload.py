@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from junto.catalog.price_files import read_prices
-from junto.core.document import ConfigErrors
+from junto.core.document import ConfigError, ConfigErrors
 from junto.core.errors import InvalidRequest, UpstreamFailure
 from junto.core.sensitivity import Locality
 from junto.gateway.heartbeat import Heartbeats, Watched
@@ -21,7 +21,7 @@ from junto.identity.authentication import Authenticator, AuthMode
 from junto.identity.principal import Principal
 from junto.providers.llama_cpp import builtin
 from junto.providers.registry import VENDORS, Family
-from junto.settings.environment import BUILTIN
+from junto.settings.environment import BUILTIN, is_loopback
 from junto.settings.model import BackendSettings
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Operation:
         clock: Clock,
         admin_digest: bytes,
     ) -> None:
-        self._settings = settings
+        self._settings = self._at_start = settings
         self._read_settings = read_settings
         self._fleet = fleet
         self._assembly = assembly
@@ -103,24 +103,26 @@ class Operation:
         async with self._lock:
             try:
                 settings = self._read_settings()
+                _refuse_to_open(self._at_start.server.host, settings)
                 prices = read_prices(settings.pricing_file)
+                self._apply(settings, prices, await self._with_builtin(settings, look=True))
             except ConfigErrors as refused:
                 self._log.error("reload_refused", errors=[str(error) for error in refused.errors])
                 raise ReloadRefused(
                     "The configuration was not reloaded; what was in force stays.",
                     reasons=[str(error) for error in refused.errors],
                 ) from refused
-            warnings = [*settings.warnings, *_fixed_for_life(self._settings, settings)]
-            self._apply(settings, prices, await self._with_builtin(settings, look=True))
+            warnings = [*settings.warnings, *_fixed_for_life(self._at_start, settings)]
             self._log.info("reloaded", warnings=warnings or None)
             return warnings
 
     def _apply(self, settings: Settings, prices: PriceTable, backends: tuple[BackendSettings, ...]) -> None:
+        self._fleet.put_in_service(backends, self.heartbeats.hurry)  # first, since it may refuse
         self._settings, self._prices, self._backends = settings, prices, backends
         self.authenticator = self._make_authenticator(settings)
-        self._fleet.put_in_service(backends, self.heartbeats.hurry)
         self.heartbeats.watch([self._watched(backend) for backend in backends if backend.enabled])
         self._reassemble()
+        self._fleet.grant_slots()
 
     def _reassemble(self) -> None:
         self.current.runtime = self._assembly.assemble(
@@ -152,7 +154,7 @@ class Operation:
         if weights is None or settings.builtin_model == "off":
             return backends
         if settings.builtin_model == "auto" and (
-            any(_is_local(backend) for backend in settings.backends)
+            any(backend.enabled and _is_local(backend) for backend in settings.backends)
             or (look and await self._any_answers(settings.ollama_candidates))
         ):
             return backends
@@ -179,6 +181,14 @@ def _is_local(backend: BackendSettings) -> bool:
     return (declared or vendor.locality) is Locality.LOCAL and vendor.family is not Family.FAKE
 
 
+def _refuse_to_open(host: str, settings: Settings) -> None:
+    """Settings were checked with the address they name; what counts is the one that is listened on, which a reload keeps."""
+    is_open = settings.auth.mode == "open" and not settings.auth.allow_open_beyond_loopback
+    if is_open and not is_loopback(host):
+        message = f"may not become open: this process listens on {host}, which other machines can reach"
+        raise ConfigErrors([ConfigError("auth.mode", None, message)])
+
+
 def _fixed_for_life(old: Settings, new: Settings) -> list[str]:
     """What a reload cannot change, as sentences."""
     fixed = {
@@ -188,7 +198,10 @@ def _fixed_for_life(old: Settings, new: Settings) -> list[str]:
         ),
         "data_dir": (old.data_dir, new.data_dir),
         "database_url": (old.database_url, new.database_url),
-        "storage": (old.storage.compress, new.storage.compress),
+        "storage": (
+            (old.storage.compress, old.storage.retention_days),
+            (new.storage.compress, new.storage.retention_days),
+        ),
         "metrics": (old.metrics, new.metrics),
         "logging": (old.logging, new.logging),
     }

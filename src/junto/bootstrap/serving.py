@@ -106,9 +106,14 @@ async def _watch_files(services: Services) -> None:
     files = {path.resolve() for path in (settings.config_file, settings.pricing_file) if path is not None}
     if not files:
         return
-    async for changes in awatch(*{path.parent for path in files}, recursive=False, step=200):
-        if any(_same(path, files) for _, path in changes):
-            await _reload(services)
+    try:
+        async for changes in awatch(*{path.parent for path in files}, recursive=False, step=200):
+            if any(_same(path, files) for _, path in changes):
+                await _reload(services)
+    except (OSError, RuntimeError) as error:  # the folder is gone, or the system watches too much already
+        structlog.get_logger().warning(
+            "not_watching", reason=f"{type(error).__name__}: reload by SIGHUP or /admin/reload"
+        )
 
 
 def _same(path: str, files: set[Path]) -> bool:
@@ -116,8 +121,13 @@ def _same(path: str, files: set[Path]) -> bool:
 
 
 async def _reload(services: Services) -> None:
-    with contextlib.suppress(JuntoError):  # what was wrong is in the log, and what was in force stays
+    """Reload; what was wrong is in the log, and what was in force stays. Never raises: that would end the server."""
+    try:
         await services.operation.reload()
+    except JuntoError:
+        return
+    except Exception:  # noqa: BLE001
+        structlog.get_logger().exception("reload_failed")
 
 
 async def _tell_when_ready(server: Server, services: Services, on_ready: Callable[[Services, str], None]) -> None:

@@ -41,6 +41,7 @@ def _run(settings: Settings, read_settings: partial[Settings]) -> None:
     import uvloop
 
     from junto.bootstrap.serving import serve as serve_forever
+    from junto.core.document import ConfigErrors
     from junto.storage.engine import SchemaTooNew
     from junto.storage.lock import DataDirInUse
     from junto.telemetry.logging import configure
@@ -52,7 +53,7 @@ def _run(settings: Settings, read_settings: partial[Settings]) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work)
-    except (DataDirInUse, SchemaTooNew) as refused:
+    except (DataDirInUse, SchemaTooNew, ConfigErrors) as refused:
         fail(str(refused))
     except OSError as error:
         fail(f"Junto cannot use its data directory {settings.data_dir.absolute()}: {error}")

@@ -41,7 +41,9 @@ class Authenticator:
         self._mode = mode
         self._admin_digest = admin_digest
         self._open_client = open_client
-        self._admin = Principal(client="admin", is_admin=True, allow_cloud_for_internal=open_client.allow_cloud_for_internal)
+        self._admin = Principal(
+            client="admin", is_admin=True, allow_cloud_for_internal=open_client.allow_cloud_for_internal
+        )
 
     def for_inference(self, authorization: bytes | None, x_api_key: bytes | None) -> Principal:
         """The caller of a model. Open mode: whoever asks (SDKs always send some key); keys mode: only a known key."""
