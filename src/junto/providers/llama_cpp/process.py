@@ -61,7 +61,10 @@ class ModelProcess:
         self._watch: asyncio.Task[None] | None = None
         self._backoff = _FIRST_BACKOFF
         self._ready: asyncio.Event = asyncio.Event()
+        self._outcome: asyncio.Future[None] | None = None  # done when the current start has come to something
         self._wanted = False
+        self._closed = False
+        self.is_failing = False  # the last start came to nothing
         self.connection: Connection | None = None
 
     @property
@@ -70,30 +73,42 @@ class ModelProcess:
         return self._ready.is_set()
 
     async def start(self) -> None:
-        """Make sure that the process runs and wait until it answers; raises UpstreamFailure when it does not come up."""
-        self._wanted = True
+        """Make sure that the process runs and wait until it answers.
+
+        Raises UpstreamFailure when it does not come up; at once while it pauses because the last start came to nothing, so
+        that whoever asks can go elsewhere.
+        """
         async with self._lock:
+            if self._closed:
+                raise UpstreamFailure(FailureKind.CONNECT, "the backend was closed")
+            self._wanted = True
             if self._watch is None or self._watch.done():
-                self._watch = asyncio.create_task(self._supervise(), name=f"llama.cpp {self.model.name}")
-        waiting = asyncio.create_task(self._ready.wait())
-        try:
-            await asyncio.wait({waiting, self._watch}, timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
+                self._outcome = asyncio.get_running_loop().create_future()
+                self._watch = asyncio.create_task(self._supervise(self._outcome), name=f"llama.cpp {self.model.name}")
+            watch, outcome = self._watch, self._outcome
+        if outcome is not None and not (self.is_failing and self._process is None):
+            await asyncio.wait({outcome, watch}, timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if not self._ready.is_set():
             raise UpstreamFailure(FailureKind.CONNECT, "the model process did not come up")
 
     async def stop(self) -> None:
-        """End the process; safe to call twice."""
-        self._wanted = False
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
-        await self._end()
+        """End the process; safe to call twice, and `start` begins anew."""
+        async with self._lock:
+            self._wanted = False
+            self.is_failing = False
+            watch, self._watch = self._watch, None
+            if watch is not None:
+                watch.cancel()
+                with contextlib.suppress(asyncio.CancelledError, OSError):
+                    await watch
+            await self._end()
 
-    async def _supervise(self) -> None:
+    async def close(self) -> None:
+        """End the process for good: a late request for what a reload has removed must not bring it back."""
+        self._closed = True
+        await self.stop()
+
+    async def _supervise(self, outcome: asyncio.Future[None]) -> None:
         """Run the child again and again while it is wanted; each crash doubles the pause before the next start."""
         while self._wanted:
             process = await self._spawn()
@@ -102,7 +117,10 @@ class ModelProcess:
                     self._ready.set()
                     self._backoff = _FIRST_BACKOFF
                     self._log.info("model_ready", pid=process.pid)
+                self.is_failing = not self._ready.is_set()
+                outcome.set_result(None)
                 code = await process.wait()
+                outcome = self._outcome = asyncio.get_running_loop().create_future()
             finally:
                 await self._end()
             self._log.warning("model_process_ended", exit_code=code, restart_in=self._backoff)

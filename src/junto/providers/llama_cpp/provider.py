@@ -34,18 +34,20 @@ class LlamaCpp:
         return await connection.open(clearance, call)
 
     async def probe(self) -> Probe:
+        if self._processes and all(process.is_failing for process in self._processes.values()):
+            raise UpstreamFailure(FailureKind.CONNECT, "no model process stays up")
         return Probe(
             models=tuple(
                 FoundModel(
                     name=name,
                     capabilities=Capability.EMBEDDINGS if process.model.embedding else process.model.capabilities,
                     context_length=process.model.context // process.model.slots,
-                    size_bytes=process.model.path.stat().st_size,
+                    size_bytes=_size(process.model),
                 )
                 for name, process in self._processes.items()
             ),
             residents=tuple(
-                Resident(name=name, size_bytes=process.model.path.stat().st_size)
+                Resident(name=name, size_bytes=_size(process.model) or 0)
                 for name, process in self._processes.items()
                 if process.is_ready
             ),
@@ -65,10 +67,17 @@ class LlamaCpp:
 
     async def close(self) -> None:
         for process in self._processes.values():
-            await process.stop()
+            await process.close()
 
     def _find(self, model: str) -> ModelProcess:
         process = self._processes.get(model)
         if process is None:
             raise NotFound(f"The backend {self.name} has no model {model}.")
         return process
+
+
+def _size(model: Model) -> int | None:
+    try:
+        return model.path.stat().st_size
+    except OSError:
+        return None  # the child will find that out, too
