@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from junto.core.errors import JuntoError, UpstreamFailed, UpstreamFailure
+from junto.core.errors import FailureKind, JuntoError, UpstreamFailed, UpstreamFailure
 from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.money import usd_from_nano
 from junto.gateway.attempt import Attempt, Ending
@@ -77,8 +77,9 @@ class Answer:
 
     def _own_headers(self) -> list[Header]:
         exchange = self._exchange
+        made = len(exchange.attempts) + (not self._settled)  # an attempt is noted when it ends
         headers = [
-            (b"x-junto-attempts", b"%d" % max(len(exchange.attempts), 1)),
+            (b"x-junto-attempts", b"%d" % made),
             (b"x-junto-sensitivity", exchange.sensitivity.label.encode()),
         ]
         if self.is_fallback:
@@ -90,13 +91,23 @@ class Answer:
     async def begin(self) -> None:
         """Wait for the first bytes; raises UpstreamFailure while nothing is committed."""
         passage = self.passage
-        while not self._pending and not passage.finished:
-            self._pending = await passage.advance()
+        self._pending = await passage.advance()
+        if not self._pending and not passage.finished:
+            await self._pass_over()
         self._attempt.first_byte()
         self._first = self._settlement.now()
         self._remember(self._pending)
         if passage.finished:
             self._settle()
+
+    async def _pass_over(self) -> None:
+        """Go on while what comes has nothing for the caller; an upstream that sends only comments is given up in time."""
+        passage = self.passage
+        until = self._settlement.now() + self._attempt.first_token
+        while not self._pending and not passage.finished:
+            if self._settlement.now() > until:
+                raise UpstreamFailure(FailureKind.FIRST_TOKEN_TIMEOUT, "nothing but comments")
+            self._pending = await passage.advance()
 
     async def read(self) -> bytes:
         """The next bytes for the caller, b"" at the end. Never raises an UpstreamFailure: it becomes the stream's end."""
