@@ -29,7 +29,7 @@ KILLS = 20
 # Forks a life for each line it reads, so that the imports are paid for once; says how the life ended.
 # A life records and acknowledges as a gateway would, while its flusher stores, rotates and deletes, until it is killed.
 NURSERY = """
-import asyncio, os, sys
+import asyncio, os, structlog, sys
 from pathlib import Path
 from junto.core.exchange import ExchangeRecord
 from junto.storage.engine import Database
@@ -37,6 +37,8 @@ from junto.storage.flusher import Flusher
 from junto.storage.journal import Journal
 from junto.storage.lock import DataDirLock
 from junto.storage.writer import ExchangeWriter
+
+structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))  # standard output is for what was acknowledged
 
 async def live(directory, life):
     with DataDirLock(directory):
