@@ -38,7 +38,8 @@ INFERENCE: Mapping[str, Wire] = {
 def build_app(services: WebServices) -> App:
     """The outermost ASGI application."""
     handlers: dict[str, App] = {path: endpoint(wire, services) for path, wire in INFERENCE.items()}
-    return Door(handlers, build_control_plane(services), services.make_id)
+    application = build_control_plane(services)
+    return Door(handlers, application, make_id=services.make_id, body_limit=services.body_limit)
 
 
 def endpoint(wire: Wire, services: WebServices) -> App:

@@ -9,7 +9,7 @@ from junto.core.errors import BodyTooLarge
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from junto.web.asgi import Receive
+    from junto.web.asgi import Message, Receive
 
 
 class CallerGone(Exception):
@@ -35,6 +35,21 @@ async def checked_body(request: Request, limit: int) -> bytes:
     """The whole body of a control-plane request, within the limit."""
     length = request.headers.get("content-length")
     return await read_body(request.receive, limit, int(length) if length is not None else None)
+
+
+def bounded(receive: Receive, limit: int) -> Receive:
+    """The same `receive`, which raises BodyTooLarge once more than the limit was read: for readers that know no bounds."""
+    size = 0
+
+    async def receive_within() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise _too_large(limit)
+        return message
+
+    return receive_within
 
 
 async def _read_rest(receive: Receive, limit: int, first: bytes) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from junto.web.bodies import bounded
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -13,13 +15,22 @@ if TYPE_CHECKING:
 class Door:
     """The outermost ASGI application. `handlers` is keyed by path and serves POST only.
 
-    Handlers put an id of the request on their answers themselves; on the application's answers the door does it.
+    Handlers put an id of the request on their answers and bound their bodies themselves; for the application the door does
+    it, which reads bodies whole, and before it asks who sends them.
     """
 
-    def __init__(self, handlers: Mapping[str, App], application: App, make_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[str, App],
+        application: App,
+        *,
+        make_id: Callable[[], str],
+        body_limit: Callable[[], int],
+    ) -> None:
         self._handlers = handlers
         self._application = application
         self._make_id = make_id
+        self._body_limit = body_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
@@ -27,7 +38,7 @@ class Door:
             if handler is not None:
                 await handler(scope, receive, send)
                 return
-        await self._application(scope, receive, self._with_id(send))
+        await self._application(scope, bounded(receive, self._body_limit()), self._with_id(send))
 
     def _with_id(self, send: Send) -> Send:
         header = (b"x-junto-request-id", self._make_id().encode())

@@ -9,8 +9,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from junto.core.errors import InvalidField, JuntoError, NotFound
-from junto.dialects import native, ollama, openai
+from junto.core.errors import InvalidField, JuntoError, MalformedBody, NotFound
+from junto.dialects import anthropic, native, ollama, openai
 from junto.web.replies import error_headers
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def install_error_handlers(app: FastAPI) -> None:
 
 def wire_of(path: str) -> Wire:
     """The wire whose error shape callers of that path expect."""
+    if path.startswith("/v1/messages"):
+        return anthropic.MESSAGES
     if path.startswith("/v1/"):
         return openai.CHAT
     if path.startswith("/api/"):
@@ -55,6 +57,8 @@ async def _junto_error(request: Request, error: Exception) -> Response:
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     first = error.errors()[0] if isinstance(error, RequestValidationError) and error.errors() else {}
+    if first.get("type") == "json_invalid":
+        return error_response(request.url.path, MalformedBody("The body is not valid JSON."))
     where = ".".join(str(part) for part in first.get("loc", ()) if part not in {"body", "query", "path"})
     return error_response(
         request.url.path,
@@ -65,6 +69,10 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     path = request.url.path
+    if isinstance(error.__cause__, JuntoError):  # raised below the framework, while it read the body
+        return error_response(path, error.__cause__)
+    if status == 400:  # noqa: PLR2004
+        return error_response(path, MalformedBody("The body could not be read."))
     if status == 404:  # noqa: PLR2004
         return error_response(path, NotFound(f"There is nothing at {path[:200]}."))
     if status == 405:  # noqa: PLR2004

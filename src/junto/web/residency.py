@@ -46,7 +46,11 @@ class ResidencyEndpoint:
         except JuntoError as error:
             await send_error(send, self._wire, error, request_id, started=False)
             return
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(answer)),
+            (b"x-junto-request-id", request_id.encode()),
+        ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 

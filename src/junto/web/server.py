@@ -16,21 +16,28 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 128
 MOST_PIPELINED = 8  # requests behind the one that is answered; with more, nothing is read until they are fewer
-RECEIVE_SECONDS = 30.0  # without a byte while a request is incomplete
+RECEIVE_SECONDS = 30.0  # without a byte of a body that is incomplete, and for a head in all
+STALL_SECONDS = 300.0  # without taking a byte of an answer that waits to be read, while a backend's slot waits with it
 SWEEP_SECONDS = 5.0
 HANGUP = "junto.hangup"  # the scope extension under which a request finds its connection
 
 
 class JuntoProtocol(HttpToolsProtocol):
-    """One connection of a caller. `receive_seconds`: how long it may send nothing while its request is incomplete."""
+    """One connection of a caller.
+
+    `receive_seconds`: how long it may send nothing while its request is incomplete. `stall_seconds`: how long it may take
+    nothing of its answer.
+    """
 
     receive_seconds = RECEIVE_SECONDS
+    stall_seconds = STALL_SECONDS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._receiving_since: float | None = None
-        self._head_bytes = 0
+        self._overhead = 0  # bytes since the last one of a body: a head, trailers, extensions of chunks
         self._in_head = True
+        self._stalled_since: float | None = None
         self._watched: asyncio.Task[Any] | None = None
         self._idle_since: float | None = None
 
@@ -52,28 +59,47 @@ class JuntoProtocol(HttpToolsProtocol):
             self._watched.cancel()
 
     def data_received(self, data: bytes) -> None:
-        self._receiving_since = self.loop.time()
-        if self._in_head:
-            self._head_bytes += len(data)
+        if self._receiving_since is not None and not self._in_head:  # a head has its time in all
+            self._receiving_since = self.loop.time()
+        self._overhead += len(data)
         super().data_received(data)
-        if self._in_head and (self._head_bytes > MAX_HEAD_BYTES or len(self.headers or ()) > MAX_HEADERS):
+        if self._receiving_since is None:
+            self._overhead = 0
+        elif self._overhead > MAX_HEAD_BYTES or len(self.headers or ()) > MAX_HEADERS:
             self._refuse(b"431 Request Header Fields Too Large", b"The request's headers are too large.")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._idle_since = None
+        self._receiving_since = self.loop.time()
         self._in_head = True
         self.scope["extensions"] = {HANGUP: self}  # type: ignore[dict-item]
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # trailers are dropped
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._head_bytes = 0
+        self._overhead = 0
         if len(self.headers) > MAX_HEADERS:
             self._refuse(b"431 Request Header Fields Too Large", b"The request's headers are too large.")
             return
         super().on_headers_complete()
         if 0 < len(self.pipeline) <= MOST_PIPELINED:
             self.flow.resume_reading()  # a socket that is not read does not tell that its caller has gone
+
+    def on_body(self, body: bytes) -> None:
+        self._overhead = 0
+        super().on_body(body)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stalled_since = None
 
     def on_message_complete(self) -> None:
         self._receiving_since = None
@@ -93,7 +119,10 @@ class JuntoProtocol(HttpToolsProtocol):
             self._idle_since = self.loop.time()
 
     def enforce_deadline(self, now: float) -> None:
-        """Close the connection if a request has been incomplete for too long without a byte, or none comes any more."""
+        """Close the connection if its caller neither sends nor reads what it should, or has nothing to ask any more."""
+        if self._stalled_since is not None and now - self._stalled_since > self.stall_seconds:
+            self.transport.abort()
+            return
         if self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
             self.transport.close()
             return
