@@ -82,6 +82,12 @@ class Attempt:
         """Whether the model had to be loaded for this attempt."""
         return self._cold
 
+    @property
+    def first_token(self) -> float:
+        """Seconds that the first token may take."""
+        target = self.target
+        return (target.cold_deadlines if self._cold else target.deadlines).first_token
+
     def end(self, ending: Ending, *, failure: UpstreamFailure | None = None, output_tokens: int = 0) -> None:
         """Give everything back and tell what was learned."""
         if self._ended:
