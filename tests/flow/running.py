@@ -37,7 +37,7 @@ class RunningJunto:
     """`with RunningJunto(tmp_path, {"backends": [...]}) as junto:` serves at `junto.url`.
 
     Nothing is taken from the environment of the test run. The configuration lies in a file, and so does `pricing`, the text
-    of a pricing.yaml. Without `beat` no backend is probed. `services` is the running Junto itself, for looking inside.
+    of a pricing.yaml. `building` goes to `build`. `services` is the running Junto itself, for looking inside.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class RunningJunto:
         environ: dict[str, str] | None = None,
         pricing: str | None = None,
         protocol: type[JuntoProtocol] = JuntoProtocol,
-        beat: bool = True,
+        **building: Any,
     ) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
         self.config_file = data_dir / "junto.yaml"
@@ -57,7 +57,7 @@ class RunningJunto:
             (data_dir / "pricing.yaml").write_text(pricing)
         self._data_dir = data_dir
         self._protocol = protocol
-        self._beat = beat
+        self._building = building
         self._environ = {"JUNTO_ADMIN_KEY": ADMIN_KEY, "OLLAMA_HOST": "http://127.0.0.1:9", **(environ or {})}
         self._started = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -166,7 +166,7 @@ class RunningJunto:
             self._started.set()
 
     async def _serve(self) -> None:
-        async with build(self._settings(), read_settings=self._settings, beat=self._beat) as services:
+        async with build(self._settings(), read_settings=self._settings, **self._building) as services:
             self.services = services
             config = uvicorn.Config(
                 services.app, port=0, http=self._protocol, ws="none", lifespan="off", log_config=None, access_log=False

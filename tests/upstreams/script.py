@@ -101,6 +101,12 @@ class Script:
         with self._lock:
             return len(self._planned) + sum(len(queue) for queue in self._by_path.values())
 
+    def take_back(self) -> None:
+        """Forget what is planned."""
+        with self._lock:
+            self._planned.clear()
+            self._by_path.clear()
+
     def clear(self) -> None:
         """Forget every request received so far; plans stay."""
         with self._lock:

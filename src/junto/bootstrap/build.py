@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from junto.bootstrap.admin_key import admin_key
 from junto.bootstrap.assembly import Assembly
 from junto.bootstrap.clock import SystemClock
-from junto.bootstrap.fleet import Fleet
+from junto.bootstrap.fleet import Fleet, MakeSlots
 from junto.bootstrap.ids import id_maker
 from junto.bootstrap.reload import Operation
 from junto.bootstrap.version import this_build
@@ -27,6 +27,7 @@ from junto.gateway.attempts import Attempts
 from junto.gateway.heartbeat import Heartbeats
 from junto.gateway.pipeline import Pipeline
 from junto.gateway.settlement import Settlement
+from junto.gateway.slots import SlotPool
 from junto.storage.engine import Database
 from junto.storage.exchanges import StoredExchanges
 from junto.storage.flusher import Flusher
@@ -72,6 +73,7 @@ async def build(
     read_settings: Callable[[], Settings] | None = None,
     clock: Clock | None = None,
     make_provider: Callable[[BackendSettings], Provider] | None = None,
+    make_slots: MakeSlots = SlotPool,
     beat: bool = True,
     jitter: Callable[[], float] = random.random,
 ) -> AsyncIterator[Services]:
@@ -82,7 +84,7 @@ async def build(
         key = admin_key(settings.data_dir, settings.admin_key.reveal() if settings.admin_key else None)
         storage = await _open_storage(settings, clock, stack)
         board = LiveBoard()
-        fleet = Fleet(board, clock, make=make_provider)
+        fleet = Fleet(board, clock, make=make_provider, make_slots=make_slots)
         stack.push_async_callback(fleet.close)
         operation = Operation(
             settings,

@@ -9,7 +9,7 @@ import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from junto.core.document import ConfigError, ConfigErrors
 from junto.core.sensitivity import Locality
@@ -32,21 +32,34 @@ if TYPE_CHECKING:
     from junto.catalog.board import LiveBoard
     from junto.ports.clock import Clock
     from junto.ports.provider import Provider
+    from junto.routing.facts import BackendLive
     from junto.settings.model import BackendSettings
 
 _DRAIN_SECONDS = 600.0
 _LLAMA_SLOTS = 2
 
 
+class MakeSlots(Protocol):
+    """Makes the slot pool of one backend."""
+
+    def __call__(self, live: BackendLive, *, clock: Clock) -> SlotPool: ...
+
+
 class Fleet:
     """Every provider in service by backend name."""
 
     def __init__(
-        self, board: LiveBoard, clock: Clock, *, make: Callable[[BackendSettings], Provider] | None = None
+        self,
+        board: LiveBoard,
+        clock: Clock,
+        *,
+        make: Callable[[BackendSettings], Provider] | None = None,
+        make_slots: MakeSlots = SlotPool,
     ) -> None:
         self._board = board
         self._clock = clock
         self.make = make or make_provider
+        self._make_slots = make_slots
         self._serving: dict[str, tuple[BackendSettings, Provider]] = {}
         self._slots: dict[str, SlotPool] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -60,7 +73,9 @@ class Fleet:
         """The slot pool of a backend with limited slots; the same one as long as the process runs."""
         if slots_of(backend) is None:
             return None
-        return self._slots.setdefault(backend.name, SlotPool(self._board.backend(backend.name), clock=self._clock))
+        return self._slots.setdefault(
+            backend.name, self._make_slots(self._board.backend(backend.name), clock=self._clock)
+        )
 
     def put_in_service(self, backends: Sequence[BackendSettings], on_started: Callable[[str], None]) -> None:
         """From now on these: new and changed ones are made and started, the others stay, those left over drain and close.

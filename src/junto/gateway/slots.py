@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from junto.routing.facts import BackendLive, Live
 
 QUEUE_LIMIT = 256
-_TELL_PLACE_EVERY = 10.0  # seconds between two progress comments to a waiting stream
+TELL_PLACE_EVERY = 10.0  # seconds between two progress comments to a waiting stream
 _USUAL_ANSWER = 512  # tokens that an answer is expected to have when its request sets no maximum
 
 
@@ -45,9 +45,12 @@ class Slot:
 class SlotPool:
     """The slots of one backend and the queue in front of them; kept across reloads."""
 
-    def __init__(self, live: BackendLive, *, clock: Clock, queue_limit: int = QUEUE_LIMIT) -> None:
+    def __init__(
+        self, live: BackendLive, *, clock: Clock, queue_limit: int = QUEUE_LIMIT, tell_every: float = TELL_PLACE_EVERY
+    ) -> None:
         self._live = live
         self._clock = clock
+        self._tell_every = tell_every
         self._queue = FairQueue(queue_limit)
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._ids = count()
@@ -114,7 +117,7 @@ class SlotPool:
             await turn
             return
         while not turn.done():
-            await asyncio.wait({turn}, timeout=_TELL_PLACE_EVERY)
+            await asyncio.wait({turn}, timeout=self._tell_every)
             if not turn.done():
                 await tell(self._queue.position(ticket.id) or 0)
 

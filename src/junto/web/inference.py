@@ -97,7 +97,7 @@ class InferenceEndpoint:
             timeout=told.timeout,
             session=told.session,
             extra_head=told.passed,
-            on_wait=progress.tell if self._wire.stream_type == "text/event-stream" else None,
+            on_wait=progress.tell if self._wire.stream_type.startswith("text/event-stream") else None,
         )
 
     async def _reply(self, send: Send, answer: Answer, request_id: str, progress: Progress) -> None:
@@ -130,6 +130,7 @@ class Progress:
             head = [
                 (b"content-type", b"text/event-stream; charset=utf-8"),
                 (b"cache-control", b"no-cache"),
+                (b"x-accel-buffering", b"no"),
                 (b"x-junto-request-id", self._request_id.encode()),
             ]
             await self._send({"type": "http.response.start", "status": 200, "headers": head})
