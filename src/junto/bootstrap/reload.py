@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _CLOUD_EVERY = 300.0  # seconds: a cloud's list of models changes rarely, and its health shows in its traffic
 _FIRST_LOOK_SECONDS = 1.0
+_CALENDAR_SECONDS = 60.0
+_DAY_MS = 86_400_000
 
 
 class ReloadRefused(InvalidRequest):
@@ -64,10 +66,12 @@ class Operation:
         self._fleet = fleet
         self._assembly = assembly
         self._board = board
+        self._clock = clock
         self._admin_digest = admin_digest
         self._prices = read_prices(settings.pricing_file)
         self._backends: tuple[BackendSettings, ...] = ()
         self._lock = asyncio.Lock()
+        self._calendar: asyncio.Task[None] | None = None
         self._log = structlog.get_logger()
         self.heartbeats = Heartbeats(clock=clock, on_change=self._reassemble)
         self.authenticator = self._make_authenticator(settings)
@@ -93,10 +97,14 @@ class Operation:
             except TimeoutError:
                 pass  # a slow backend is found by a later beat
             self.heartbeats.start()
+        self._calendar = asyncio.create_task(self._follow_the_date(), name="calendar")
 
     async def stop(self) -> None:
-        """Stop watching."""
+        """Stop watching; safe to call twice."""
         await self.heartbeats.stop()
+        if self._calendar is not None:
+            self._calendar.cancel()
+            await asyncio.gather(self._calendar, return_exceptions=True)
 
     async def reload(self) -> list[str]:
         """Read configuration and prices again and put them in force; the warnings. Raises ReloadRefused with every error."""
@@ -123,6 +131,15 @@ class Operation:
         self.heartbeats.watch([self._watched(backend) for backend in backends if backend.enabled])
         self._reassemble()
         self._fleet.grant_slots()
+
+    async def _follow_the_date(self) -> None:
+        """Prices carry dates, and what is in force holds those of the day that it was assembled on."""
+        day = self._clock.wall_ms() // _DAY_MS
+        while True:
+            await asyncio.sleep(_CALENDAR_SECONDS)
+            if self._clock.wall_ms() // _DAY_MS != day:
+                day = self._clock.wall_ms() // _DAY_MS
+                self._reassemble()
 
     def _reassemble(self) -> None:
         self.current.runtime = self._assembly.assemble(

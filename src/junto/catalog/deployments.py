@@ -39,7 +39,7 @@ def deployments_of(
         yield DeploymentFacts(
             backend=backend.name,
             model=model,
-            upstream_model=upstream,
+            upstream_model=_as_listed(backend, upstream, found),
             provider=backend.provider,
             locality=locality,
             operations=backend.operations & _operations(capabilities),
@@ -70,6 +70,11 @@ def locality_of(backend: BackendSpec, upstream: str, found: FoundModel | None) -
     if backend.attests and found is None:
         return Locality.CLOUD
     return backend.default_locality
+
+
+def _as_listed(backend: BackendSpec, upstream: str, found: FoundModel | None) -> str:
+    """The name as the backend itself writes it where it reads several spellings as one, so that its reports are understood."""
+    return found.name if backend.attests and found is not None else upstream
 
 
 def unattested_models(backend: BackendSpec, probe: Probe | None) -> Iterator[str]:

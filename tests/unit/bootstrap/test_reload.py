@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from junto.bootstrap import reload
 from junto.bootstrap.assembly import Assembly
 from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.fleet import Fleet
@@ -38,6 +39,15 @@ class Started(Fake):
         self.events.append("close")
 
 
+class Calendar(SystemClock):
+    """A clock that a test can put ahead by days."""
+
+    days = 0
+
+    def wall_ms(self) -> int:
+        return super().wall_ms() + self.days * 86_400_000
+
+
 class House:
     """An operation whose configuration a test rewrites."""
 
@@ -45,7 +55,7 @@ class House:
         self.text = text
         self.made: dict[str, list[Started]] = {}
         self.refused: set[str] = set()
-        clock = SystemClock()
+        clock = self.clock = Calendar()
         self.board = LiveBoard()
         self.fleet = Fleet(self.board, clock, make=self._make)
         self.operation = Operation(
@@ -142,4 +152,19 @@ async def test_a_backend_that_is_switched_off_is_not_started() -> None:
     await house.operation.start(beat=False)
     await until_idle()
     assert house.made["one"][0].events == []
+    await house.fleet.close()
+
+
+async def test_a_new_day_is_assembled_anew_for_its_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reload, "_CALENDAR_SECONDS", 0)
+    house = House(backends("one"))
+    await house.operation.start(beat=False)
+    version = house.operation.current.runtime.snapshot.version
+    await until_idle()
+    assert house.operation.current.runtime.snapshot.version == version
+    house.clock.days = 1
+    await until_idle()
+    assert house.operation.current.runtime.snapshot.version == version + 1
+    await house.operation.stop()
+    await house.operation.stop()
     await house.fleet.close()

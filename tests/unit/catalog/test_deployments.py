@@ -131,7 +131,9 @@ def test_operations_follow_from_known_abilities(capabilities: Capability | None,
 
 def test_a_provider_that_knows_no_embeddings_has_no_model_for_them() -> None:
     """Whatever is not known of the model itself."""
-    backend = BackendSpec(name="claude", provider="anthropic", models={"m": "m"}, operations=frozenset({Operation.CHAT}))
+    backend = BackendSpec(
+        name="claude", provider="anthropic", models={"m": "m"}, operations=frozenset({Operation.CHAT})
+    )
     assert snapshot(backend).by_key["claude/m"].operations == {Operation.CHAT}
 
 
@@ -167,3 +169,15 @@ def test_local_models_cost_nothing_unless_the_operator_prices_their_hardware() -
     assert made.by_key["lab/gpt"].price.is_free
     assert made.by_key["rack/gpt"].price.gpu_second == 2_000_000
     assert made.by_key["desk/llama3"].price.gpu_second == 1_000_000
+
+
+@pytest.mark.parametrize("spelling", ["llama3", "llama3:latest", "library/LLAMA3"])
+def test_an_ollama_model_is_asked_for_as_its_server_writes_it(spelling: str) -> None:
+    """Its reports of what is in memory use that name only; any other would make each request look like a cold load."""
+    [deployment] = snapshot(ollama(models={"mine": spelling}), found={"desk": probe("llama3:latest")}).deployments
+    assert (deployment.model, deployment.upstream_model) == ("mine", "llama3:latest")
+
+
+def test_a_name_of_another_server_is_sent_to_the_letter() -> None:
+    [deployment] = snapshot(cloud("rack", "Qwen3"), found={"rack": probe("qwen3")}).deployments
+    assert deployment.upstream_model == "Qwen3"
