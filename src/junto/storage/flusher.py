@@ -99,7 +99,10 @@ class Flusher:
     async def _pause(self) -> None:
         """Wait for the next flush; after a failure a full batch is no reason to hurry."""
         if self.failures:
-            event, delay = self._stopping, min(self._interval * 2 ** min(self.failures, _MOST_DOUBLINGS), self._longest_retry)
+            event, delay = (
+                self._stopping,
+                min(self._interval * 2 ** min(self.failures, _MOST_DOUBLINGS), self._longest_retry),
+            )
         else:
             event, delay = self._due, self._interval
         with contextlib.suppress(TimeoutError):
