@@ -68,5 +68,11 @@ def build_control_plane(services: WebServices) -> FastAPI:
     app.state.services = services
     for module in (home, health, models, ollama_catalog, anthropic_models, explain, admin):
         app.include_router(module.router)
+    for path in INFERENCE:
+        app.add_api_route(path, _served_at_the_door, methods=["POST"], include_in_schema=False)
     install_error_handlers(app)
     return app
+
+
+async def _served_at_the_door() -> None:
+    """Never called: its route makes other methods at an inference path a 405 that names the right one."""

@@ -14,6 +14,8 @@ from junto.dialects import anthropic, native, ollama, openai
 from junto.web.replies import error_headers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from junto.dialects.wire import Wire
 
 
@@ -31,9 +33,10 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def wire_of(path: str) -> Wire:
-    """The wire whose error shape callers of that path expect."""
-    if path.startswith("/v1/messages"):
+def wire_of(request: Request) -> Wire:
+    """The wire whose error shape this caller expects: told by the path, and where two dialects share one, by the headers."""
+    path = request.url.path
+    if path.startswith("/v1/messages") or (path.startswith("/v1/models") and "anthropic-version" in request.headers):
         return anthropic.MESSAGES
     if path.startswith("/v1/"):
         return openai.CHAT
@@ -42,26 +45,25 @@ def wire_of(path: str) -> Wire:
     return native.COMPLETE
 
 
-def error_response(path: str, error: JuntoError) -> Response:
-    """The answer that tells this error to a caller of that path."""
-    headers = {name.decode(): value.decode() for name, value in error_headers(error)}
-    return Response(
-        wire_of(path).render_error(error), status_code=error.status, headers=headers, media_type="application/json"
-    )
+def error_response(request: Request, error: JuntoError, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer that tells this error to the caller; `headers` go with it."""
+    told = {name.decode(): value.decode() for name, value in error_headers(error)}
+    body = wire_of(request).render_error(error)
+    return Response(body, status_code=error.status, headers={**told, **(headers or {})}, media_type="application/json")
 
 
 async def _junto_error(request: Request, error: Exception) -> Response:
     known = error if isinstance(error, JuntoError) else JuntoError("Something went wrong inside Junto.")
-    return error_response(request.url.path, known)
+    return error_response(request, known)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     first = error.errors()[0] if isinstance(error, RequestValidationError) and error.errors() else {}
     if first.get("type") == "json_invalid":
-        return error_response(request.url.path, MalformedBody("The body is not valid JSON."))
+        return error_response(request, MalformedBody("The body is not valid JSON."))
     where = ".".join(str(part) for part in first.get("loc", ()) if part not in {"body", "query", "path"})
     return error_response(
-        request.url.path,
+        request,
         InvalidField(f"{where or 'The request'}: {first.get('msg', 'is invalid')}.", param=where or None),
     )
 
@@ -70,16 +72,17 @@ async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     path = request.url.path
     if isinstance(error.__cause__, JuntoError):  # raised below the framework, while it read the body
-        return error_response(path, error.__cause__)
+        return error_response(request, error.__cause__)
     if status == 400:  # noqa: PLR2004
-        return error_response(path, MalformedBody("The body could not be read."))
+        return error_response(request, MalformedBody("The body could not be read."))
     if status == 404:  # noqa: PLR2004
-        return error_response(path, NotFound(f"There is nothing at {path[:200]}."))
+        return error_response(request, NotFound(f"There is nothing at {path[:200]}."))
     if status == 405:  # noqa: PLR2004
-        return error_response(path, _MethodNotAllowed(f"{request.method} is not served at {path[:200]}."))
-    return error_response(path, JuntoError("The request could not be served."))
+        refused = _MethodNotAllowed(f"{request.method} is not served at {path[:200]}.")
+        return error_response(request, refused, getattr(error, "headers", None))
+    return error_response(request, JuntoError("The request could not be served."))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     structlog.get_logger().error("request_failed", path=request.url.path, exc_info=error)
-    return error_response(request.url.path, JuntoError("Something went wrong inside Junto."))
+    return error_response(request, JuntoError("Something went wrong inside Junto."))

@@ -81,8 +81,10 @@ class JuntoProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        # What was read together with the head counts as well, so a large sum is only a reason to look closer.
+        is_large = self._overhead > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES
         self._overhead = 0
-        if len(self.headers) > MAX_HEADERS:
+        if is_large or len(self.headers) > MAX_HEADERS:
             self._refuse(b"431 Request Header Fields Too Large", b"The request's headers are too large.")
             return
         super().on_headers_complete()
@@ -91,7 +93,8 @@ class JuntoProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._overhead = 0
-        super().on_body(body)
+        if not self.transport.is_closing():  # else the request was refused, and nobody waits for it
+            super().on_body(body)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -103,6 +106,8 @@ class JuntoProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._receiving_since = None
+        if self.transport.is_closing():
+            return
         super().on_message_complete()
         if not self.pipeline:
             self.flow.resume_reading()  # the whole body is here, so now only the caller's hang-up is of interest
@@ -131,6 +136,10 @@ class JuntoProtocol(HttpToolsProtocol):
         if self.flow.read_paused:
             return  # it is we who are not reading
         self._refuse(b"408 Request Timeout", b"The request did not arrive in time.")
+
+    def _head_size(self) -> int:
+        """Bytes of the request line and the headers, about."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _refuse(self, status: bytes, message: bytes) -> None:
         if self.transport.is_closing():
