@@ -37,7 +37,7 @@ class RunningJunto:
     """`with RunningJunto(tmp_path, {"backends": [...]}) as junto:` serves at `junto.url`.
 
     Nothing is taken from the environment of the test run. The configuration lies in a file, and so does `pricing`, the text
-    of a pricing.yaml. `building` goes to `build`. `services` is the running Junto itself, for looking inside.
+    of a pricing.yaml. `building` goes to `build`. `http` is a plain client, `services` is the running Junto itself, for looking inside.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class RunningJunto:
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="junto", daemon=True)
         self.services: Services
+        self.http: httpx2.Client
         self.url = ""
         self.port = 0
 
@@ -79,9 +80,14 @@ class RunningJunto:
             raise TimeoutError("Junto did not start")
         if self._failure is not None:
             raise self._failure
+        self.http = httpx2.Client(
+            base_url=self.url, timeout=30, verify=False
+        )  # without certificates it is made quickly
         return self
 
     def __exit__(self, *_: object) -> None:
+        if hasattr(self, "http"):
+            self.http.close()
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_START_SECONDS)
@@ -97,7 +103,7 @@ class RunningJunto:
 
     def get(self, path: str, **query: Any) -> Any:
         """Ask the control plane as the administrator and give back the JSON of a 200."""
-        return httpx2.get(f"{self.url}{path}", params=query, headers=self.admin).raise_for_status().json()
+        return self.http.get(path, params=query, headers=self.admin).raise_for_status().json()
 
     def recorded(self, count: int = 1, **query: Any) -> list[dict[str, Any]]:
         """Wait until exactly so many exchanges are stored that match, and give them back, newest first."""

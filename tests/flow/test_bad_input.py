@@ -62,7 +62,7 @@ def ask(
 ) -> httpx2.Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     given = {"content-type": "application/json", **(headers or {})}
-    return httpx2.post(f"{junto.url}{PATHS[dialect]}", content=content, headers=given, timeout=30)
+    return junto.http.post(PATHS[dialect], content=content, headers=given)
 
 
 def complaint(dialect: str, answer: httpx2.Response) -> str:
@@ -280,7 +280,7 @@ def test_framing_in_two_ways_ends_the_connection(junto: RunningJunto, upstream: 
 @DIALECTS
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
 def test_a_wrong_method_is_a_405_that_names_the_right_one(junto: RunningJunto, dialect: str, method: str) -> None:
-    answer = httpx2.request(method, f"{junto.url}{PATHS[dialect]}")
+    answer = junto.http.request(method, PATHS[dialect])
     assert answer.status_code == 405
     assert "POST" in answer.headers["allow"]
     assert method in complaint(dialect, answer)
@@ -296,7 +296,7 @@ def test_a_wrong_method_is_a_405_that_names_the_right_one(junto: RunningJunto, d
     ],
 )
 def test_an_unknown_path_is_a_404(junto: RunningJunto, dialect: str, path: str) -> None:
-    answer = httpx2.post(f"{junto.url}{path}", json={})
+    answer = junto.http.post(path, json={})
     assert answer.status_code == 404
     assert path in complaint(dialect, answer)
 

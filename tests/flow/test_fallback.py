@@ -44,7 +44,7 @@ class Pair:
 
 def ask(junto: RunningJunto, dialect: str, model: str, prompt: str, *, stream: bool = False) -> httpx2.Response:
     path, body = chat_request(dialect, model, prompt, stream=stream)
-    return httpx2.post(f"{junto.url}{path}", json=body, timeout=30)
+    return junto.http.post(path, json=body)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ class Narrow:
     def ask(self, prompt: str, *, timeout: str | None = None, model: str = "gpt-test") -> httpx2.Response:
         path, body = chat_request("openai", model, prompt, stream=False)
         headers = {} if timeout is None else {"X-Junto-Timeout": timeout}
-        return httpx2.post(f"{self.junto.url}{path}", json=body, headers=headers, timeout=30)
+        return self.junto.http.post(path, json=body, headers=headers)
 
     @contextmanager
     def asking(self, dialect: str, prompt: str, *headers: str, stream: bool = False) -> Iterator[RawCaller]:
