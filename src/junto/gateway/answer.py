@@ -17,6 +17,8 @@ from junto.gateway.runtime import lines_of
 from junto.gateway.settlement import STORED_BODY_LIMIT, Settlement
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from junto.gateway.exchange import Exchange
     from junto.gateway.passage import Passage
     from junto.gateway.runtime import Header
@@ -113,22 +115,40 @@ class Answer:
         """The next bytes for the caller, b"" at the end. Never raises an UpstreamFailure: it becomes the stream's end."""
         if self._pending:
             piece, self._pending = self._pending, b""
-            return piece
-        if self._settled:
+        elif self._settled:
             return b""
-        passage = self.passage
-        piece = b""
-        try:
-            while not piece and not passage.finished:
-                piece = await passage.advance()
-        except UpstreamFailure as failure:
-            return self._break_off(failure)
-        self._remember(piece)
-        if passage.finished:
+        else:
+            try:
+                piece = await self._next()
+            except UpstreamFailure as failure:
+                return self._break_off(failure)
+            self._remember(piece)
+        if self.passage.finished and not self._settled:
             try:
                 self._settle()
             except JuntoError as error:  # it could not be written down, so its end is not acknowledged
-                return passage.error(error)
+                return self.passage.error(error)
+        return piece
+
+    async def pump(self, write: Callable[[bytes], bool]) -> None:
+        """Let plain pieces go straight from the upstream to `write` while it takes them; `read` goes on from there."""
+        if self._settled or self._pending:
+            return
+
+        def give(piece: bytes) -> bool:
+            if not write(piece):
+                return False
+            self._remember(piece)
+            return True
+
+        self._pending = await self.passage.pump(give)
+        self._remember(self._pending)
+
+    async def _next(self) -> bytes:
+        passage = self.passage
+        piece = b""
+        while not piece and not passage.finished:
+            piece = await passage.advance()
         return piece
 
     def close(self) -> None:

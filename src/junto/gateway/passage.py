@@ -13,6 +13,8 @@ from junto.core.errors import FailureKind, UpstreamFailure
 from junto.core.events import Failure, Finish, Start, TextDelta, ThinkingDelta, ToolCallDelta
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from junto.core.errors import JuntoError
     from junto.core.events import Event
     from junto.core.usage import Usage
@@ -43,6 +45,9 @@ class Passage(Protocol):
 
     async def advance(self) -> bytes:
         """The next bytes, b"" when this piece had none for the caller; raises UpstreamFailure when the answer breaks."""
+
+    async def pump(self, give: Callable[[bytes], bool]) -> bytes:
+        """Let pieces go straight to `give` while they are plain and it takes them; returns the one it has not been given."""
 
     def error(self, error: JuntoError) -> bytes:
         """The bytes that end a stream which has already begun."""
@@ -90,11 +95,26 @@ class RelayedStream:
                 raise UpstreamFailure(FailureKind.RESET, "the relayed answer ended without its end", usage=tap.usage)
         return passed  # what came before a failure goes first; the next call tells of it
 
+    async def pump(self, give: Callable[[bytes], bool]) -> bytes:
+        tap = self._tap
+        left = b""
+
+        def take(data: bytes) -> bool:
+            nonlocal left
+            passed = tap.feed(data)
+            if tap.finished or tap.failure is not None or (passed and not give(passed)):
+                left = passed
+                return False
+            return True
+
+        await self._reply.pump(take)
+        return left
+
     def error(self, error: JuntoError) -> bytes:
         return self._wire.event_renderer(self._rendering).error(error)
 
     def close(self) -> None:
-        self._reply.close()
+        self._reply.close(finished=self.finished)
 
     def _raise_failure(self) -> None:
         tap = self._tap
@@ -150,11 +170,14 @@ class TranslatedStream:
             passed.append(event)
         return self._renderer.render(passed)
 
+    async def pump(self, give: Callable[[bytes], bool]) -> bytes:  # noqa: ARG002  each event is looked at
+        return b""
+
     def error(self, error: JuntoError) -> bytes:
         return self._renderer.error(error)
 
     def close(self) -> None:
-        self._reply.close()
+        self._reply.close(finished=self.finished)
 
     def _until_failure(self, passed: list[Event], failure: Failure) -> bytes:
         """What came before a failure goes first, and the next call tells of it; a mere start is not worth the commit."""
@@ -199,11 +222,14 @@ class TranslatedWhole:
         self.finished = True
         return self._wire.render_response(answer, self._rendering)
 
+    async def pump(self, give: Callable[[bytes], bool]) -> bytes:  # noqa: ARG002  there is one piece only
+        return b""
+
     def error(self, error: JuntoError) -> bytes:
         return self._wire.render_error(error)
 
     def close(self) -> None:
-        self._reply.close()
+        self._reply.close(finished=self.finished)
 
 
 def choose(reply: Reply, wire: Wire, rendering: Rendering, *, stream: bool, wants_usage: bool) -> Passage:

@@ -70,14 +70,17 @@ class Reply(Protocol):
     async def read(self) -> bytes:
         """Relayed: the next piece of the body, b"" at its end."""
 
+    async def pump(self, take: Callable[[bytes], bool]) -> None:
+        """Relayed: hand pieces to `take` as they come, as long as it gives True; `read` gives what is left and tells why."""
+
     async def events(self) -> Sequence[Event]:
         """Translated stream: the next events; the last one of all is a Finish or a Failure, after it: ()."""
 
     async def whole(self) -> Completion | Embeddings:
         """Translated, not streamed: the whole answer."""
 
-    def close(self) -> None:
-        """Let go of the upstream."""
+    def close(self, *, finished: bool = False) -> None:
+        """Let go of the upstream; `finished`: the answer came to its own end, so its connection may be kept."""
 
 
 class FoundModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from junto.gateway import egress
 from junto.ports.provider import Call, Clearance, FoundModel, Probe, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from junto.core.errors import UpstreamFailure
 
@@ -54,6 +54,9 @@ class FakeReply:
     async def read(self) -> bytes:
         return b""
 
+    async def pump(self, take: Callable[[bytes], bool]) -> None:
+        """Nothing is relayed."""
+
     async def events(self) -> Sequence[Event]:
         if self.position >= len(self.step.events):
             return ()
@@ -68,7 +71,7 @@ class FakeReply:
         await asyncio.sleep(self.step.pause)
         return fold(self.step.events)
 
-    def close(self) -> None:
+    def close(self, *, finished: bool = False) -> None:  # noqa: ARG002  nothing is left on a wire
         self.closed = True
 
 

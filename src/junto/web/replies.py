@@ -48,7 +48,9 @@ async def send_stream(send: Send, answer: Answer, request_id: str, *, started: b
     write_piece = piece_writer(send)
     read = answer.read
     while piece := await read():
-        if write_piece is None or not write_piece(piece):
+        if write_piece is not None and write_piece(piece):
+            await answer.pump(write_piece)
+        else:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 

@@ -7,6 +7,7 @@ between them are in `phase.py`.
 """
 
 import asyncio
+from collections.abc import Callable
 from math import inf
 from typing import Protocol, cast
 
@@ -57,6 +58,8 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_quiet",
         "_reading_paused",
+        "_sink",
+        "_sink_seconds",
         "_transport",
         "_waiter",
         "_writing_paused",
@@ -90,6 +93,8 @@ class Connection(asyncio.Protocol):
         self.failure: TransportFailure | None = None
         self.reusable = False
         self.served = 0  # exchanges begun
+        self._sink: Callable[[bytes], bool] | None = None
+        self._sink_seconds = inf
         self._parser = HttpResponseParser(self)
 
     # ------------------------------------------------------------------ the exchange, called by client and response
@@ -123,6 +128,12 @@ class Connection(asyncio.Protocol):
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiter = waiter
         return waiter
+
+    def pump(self, sink: Callable[[bytes], bool], seconds: float, expiry: Kind) -> "asyncio.Future[None]":
+        """As `wait`, but hand body bytes to `sink` as they come, until it gives False or the body ends."""
+        self._sink = sink
+        self._sink_seconds = seconds
+        return self.wait(seconds, expiry)
 
     def take(self) -> bytes:
         """Hand over the body bytes that are here, as one piece, and let the socket be read again."""
@@ -199,6 +210,8 @@ class Connection(asyncio.Protocol):
             return
         if self._quiet > self._limits.max_header_bytes and not self._is(Phase.DONE):
             self.fail(Kind.TOO_LARGE, "the response's headers, or the framing of its body, exceed the limit")
+        elif self._sink is not None and self.chunks:
+            self._push(self._sink)
 
     def eof_received(self) -> None:
         """Note that the peer sends no more; the transport closes itself after this."""
@@ -257,7 +270,7 @@ class Connection(asyncio.Protocol):
         if self.buffered > self._limits.high_water and not self._reading_paused:
             self._reading_paused = True
             cast("asyncio.Transport", self._transport).pause_reading()
-        if self._waiter is not None:
+        if self._waiter is not None and self._sink is None:
             self._wake()
 
     def on_message_complete(self) -> None:
@@ -273,7 +286,14 @@ class Connection(asyncio.Protocol):
     def _is(self, phase: Phase) -> bool:
         return self.phase is phase
 
+    def _push(self, sink: Callable[[bytes], bool]) -> None:
+        if sink(self.take()):
+            self._alarm.set(self._sink_seconds)
+        else:
+            self._wake()
+
     def _wake(self) -> None:
+        self._sink = None
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None

@@ -3,11 +3,27 @@
 Owns the reader's side of an exchange and the duty to give the connection back. Must not interpret the body.
 """
 
+from collections.abc import Callable
+
 from junto.providers.http.bounds import Deadlines
 from junto.providers.http.connection import Connection
 from junto.providers.http.errors import TransportFailure, TransportFailureKind
 from junto.providers.http.phase import Phase
 from junto.providers.http.pool import Pool
+
+LINGER_SECONDS = 1.0
+_MOST_REMAINING = 4096  # bytes behind an answer's own end; more is not worth keeping a connection for
+
+
+class _Remainder:
+    """Takes what an upstream sends behind the end of its answer, a little of it."""
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    def take(self, data: bytes) -> bool:
+        self._size += len(data)
+        return self._size <= _MOST_REMAINING
 
 
 class Response:
@@ -61,6 +77,22 @@ class Response:
                 self.close()
                 raise
 
+    async def pump(self, sink: Callable[[bytes], bool]) -> None:
+        """Hand pieces to `sink` straight from the socket, with no task woken for them, as long as it gives True.
+
+        Returns, without a word about why, when it gave False (that piece is taken), when the body has ended or when it broke:
+        `read` then gives what is left, and tells. For a reader that never waits by itself; `idle` bounds each wait.
+        """
+        connection = self._connection
+        if connection is None or connection.chunks or connection.phase is not Phase.BODY:
+            return
+        waiter = connection.pump(sink, self._deadlines.idle, TransportFailureKind.IDLE_TIMEOUT)
+        try:
+            await waiter
+        except BaseException:
+            self.close()
+            raise
+
     async def read_all(self, limit: int) -> bytes:
         """Return the rest of the body, at most `limit` bytes; more is a TransportFailure and ends the connection."""
         connection = self._connection
@@ -76,11 +108,20 @@ class Response:
             pieces.append(piece)
         return b"".join(pieces)
 
-    def close(self) -> None:
-        """Give the connection back if the response is complete and it may be kept, else abort it at once; idempotent."""
+    def close(self, *, finished: bool = False) -> None:
+        """Give the connection back if the response is complete and it may be kept, else abort it at once; idempotent.
+
+        `finished`: the reader has all it wants, and only the end of the framing may be on its way. The connection is then
+        given back when that has come, within a second.
+        """
         connection = self._connection
-        if connection is not None:
-            self._connection = None
+        if connection is None:
+            return
+        self._connection = None
+        if finished and connection.phase is Phase.BODY and not connection.chunks:
+            ended = connection.pump(_Remainder().take, LINGER_SECONDS, TransportFailureKind.IDLE_TIMEOUT)
+            ended.add_done_callback(lambda _: self._pool.release(connection))
+        else:
             self._pool.release(connection)
 
     @staticmethod
