@@ -83,7 +83,8 @@ class Connection:
         else:
             body = spoken.wire.relay_request(call.body, call.model)
         extra = _with_own(self._extra_head, call.extra_head) if relayed and call.extra_head else self._extra_head
-        response = await self._send(spoken.head + extra, body, self._waits_for(call))
+        waits = self._waits_for(call)
+        response = await self._send(spoken.head + extra, body, waits)
         try:
             if response.status != _OK:
                 raise await failures.of_status(response, spoken.wire, time())  # noqa: TRY301  the response must be closed
@@ -91,7 +92,7 @@ class Connection:
         except BaseException:
             response.close()
             raise
-        return HttpReply(response, spoken.wire, relayed=relayed)
+        return HttpReply(response, spoken.wire, relayed=relayed, patience=waits.first_byte)
 
     async def ask(
         self,
