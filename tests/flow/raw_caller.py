@@ -29,7 +29,7 @@ def chat_request(dialect: str, model: str, prompt: str, *, stream: bool) -> tupl
 def request_bytes(path: str, body: dict[str, Any] | bytes, *headers: str) -> bytes:
     """A POST with a sized JSON body."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"POST {path} HTTP/1.1", "Host: junto", "Content-Type: application/json"]
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
     lines += [f"Content-Length: {len(content)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + content
 
@@ -54,9 +54,14 @@ class RawCaller:
     def read_until(self, expected: bytes) -> bytes:
         """Read until these bytes have come; AssertionError when the connection ends before."""
         while expected not in self.heard:
-            piece = self._socket.recv(65536)
-            assert piece, f"the connection ended after {self.heard!r}"
-            self.heard += piece
+            self.read_more()
+        return self.heard
+
+    def read_more(self) -> bytes:
+        """Read what comes next; AssertionError when the connection has ended."""
+        piece = self._socket.recv(65536)
+        assert piece, f"the connection ended after {self.heard!r}"
+        self.heard += piece
         return self.heard
 
     def read_to_end(self) -> bytes:

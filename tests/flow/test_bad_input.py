@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MODEL = "gpt-test"
 MEBIBYTE = 1024 * 1024
 DIALECTS = pytest.mark.parametrize("dialect", list(PATHS))
-CHAT = b"POST /v1/chat/completions HTTP/1.1\r\nHost: junto\r\n"
+CHAT = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
 
 
 class Hasty(JuntoProtocol):
@@ -196,7 +196,7 @@ def test_a_hundred_thousand_keys_are_a_body_like_any_other(junto: RunningJunto, 
 def test_a_body_over_the_limit_is_a_413(
     junto: RunningJunto, upstream: OpenAIEmulator, dialect: str, *, chunked: bool
 ) -> None:
-    head = f"POST {PATHS[dialect]} HTTP/1.1\r\nHost: junto\r\n"
+    head = f"POST {PATHS[dialect]} HTTP/1.1\r\nHost: localhost\r\n"
     with RawCaller(junto.port) as caller:
         if chunked:
             caller.send(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MEBIBYTE = 1024 * 1024
-CHUNKED = b"POST /v1/chat/completions HTTP/1.1\r\nHost: junto\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Hasty(JuntoProtocol):
@@ -71,7 +71,7 @@ def test_the_extension_of_a_chunk_without_end_is_refused(caller: RawCaller) -> N
 
 
 def test_a_head_that_is_too_large_is_told_so(caller: RawCaller) -> None:
-    caller.send(b"GET / HTTP/1.1\r\nHost: junto\r\nX: " + b"y" * MAX_HEAD_BYTES)
+    caller.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * MAX_HEAD_BYTES)
     assert caller.answer()[0] == 431
 
 

@@ -117,6 +117,7 @@ async def build(
                 heartbeats=heartbeats,
                 authenticator=lambda: operation.authenticator,
                 body_limit=lambda: operation.body_limit,
+                keeps_strangers_out=lambda: operation.keeps_strangers_out,
                 make_id=id_maker(clock),
                 clock=clock,
                 recorder=storage.journal,

@@ -83,6 +83,11 @@ class Operation:
         return self._settings
 
     @property
+    def keeps_strangers_out(self) -> bool:
+        """Whether web pages of other hosts must be turned away: no key is needed, and only this machine is meant to ask."""
+        return self._settings.auth.mode == "open" and not self._settings.auth.allow_open_beyond_loopback
+
+    @property
     def body_limit(self) -> int:
         """Bytes of a request's body."""
         return self._settings.server.max_body_mb * 1024 * 1024

@@ -39,7 +39,13 @@ def build_app(services: WebServices) -> App:
     """The outermost ASGI application."""
     handlers: dict[str, App] = {path: endpoint(wire, services) for path, wire in INFERENCE.items()}
     application = build_control_plane(services)
-    return Door(handlers, application, make_id=services.make_id, body_limit=services.body_limit)
+    return Door(
+        handlers,
+        application,
+        make_id=services.make_id,
+        body_limit=services.body_limit,
+        keeps_strangers_out=services.keeps_strangers_out,
+    )
 
 
 def endpoint(wire: Wire, services: WebServices) -> App:
@@ -68,8 +74,14 @@ def build_control_plane(services: WebServices) -> FastAPI:
     app.state.services = services
     for module in (home, health, models, ollama_catalog, anthropic_models, explain, admin):
         app.include_router(module.router)
-    for path in INFERENCE:
-        app.add_api_route(path, _served_at_the_door, methods=["POST"], include_in_schema=False)
+    for path, wire in INFERENCE.items():
+        app.add_api_route(
+            path,
+            _served_at_the_door,
+            methods=["POST"],
+            tags=["inference"],
+            summary=f"Inference in the wire {wire.name}.",
+        )
     install_error_handlers(app)
     return app
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.requests import Request
+
+from junto.core.errors import Forbidden
 from junto.web.bodies import bounded
+from junto.web.errors import wire_of
+from junto.web.replies import send_error
+from junto.web.strangers import Strangers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,7 +22,7 @@ class Door:
     """The outermost ASGI application. `handlers` is keyed by path and serves POST only.
 
     Handlers put an id of the request on their answers and bound their bodies themselves; for the application the door does
-    it, which reads bodies whole, and before it asks who sends them.
+    it, which reads bodies whole, and before it asks who sends them. While no key is needed, pages of strangers stop here.
     """
 
     def __init__(
@@ -26,13 +32,22 @@ class Door:
         *,
         make_id: Callable[[], str],
         body_limit: Callable[[], int],
+        keeps_strangers_out: Callable[[], bool] = lambda: False,
     ) -> None:
         self._handlers = handlers
         self._application = application
         self._make_id = make_id
         self._body_limit = body_limit
+        self._keeps_strangers_out = keeps_strangers_out
+        self._strangers = Strangers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._keeps_strangers_out():
+            try:
+                self._strangers.check(scope["headers"])
+            except Forbidden as error:
+                await send_error(send, wire_of(Request(scope)), error, self._make_id(), started=False)
+                return
         if scope["type"] == "http" and scope["method"] == "POST":
             handler = self._handlers.get(scope["path"])
             if handler is not None:

@@ -34,6 +34,7 @@ class WebServices:
     heartbeats: Heartbeats
     authenticator: Callable[[], Authenticator]
     body_limit: Callable[[], int]
+    keeps_strangers_out: Callable[[], bool]  # whether pages of other hosts must be turned away
     make_id: Callable[[], str]
     clock: Clock
     recorder: Recorder
