@@ -28,9 +28,9 @@ def digest(key: str) -> bytes:
 def bearer(authorization: bytes | None, x_api_key: bytes | None) -> str | None:
     """The key that a request carries in either header form; None when it carries none."""
     if x_api_key:
-        return x_api_key.decode("latin-1").strip()
+        return x_api_key.decode("latin-1").strip() or None
     if authorization and authorization[:7].lower() == b"bearer ":
-        return authorization[7:].decode("latin-1").strip()
+        return authorization[7:].decode("latin-1").strip() or None
     return None
 
 

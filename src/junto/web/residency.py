@@ -34,29 +34,29 @@ class ResidencyEndpoint:
             await self._inference(scope, receive, send)
             return
         request_id = self._services.make_id()
+        headers = dict(scope["headers"])
         try:
+            self._services.authenticator().for_inference(headers.get(b"authorization"), headers.get(b"x-api-key"))
             body = await read_body(receive, _SMALL, declared)
             residency = residency_of(body, chat=self._chat)
             if residency is None:
                 await self._inference(scope, _replay(body, receive), send)
                 return
-            answer = await self._serve(scope, body, residency, request_id)
+            answer = await self._serve(body, residency, request_id)
         except CallerGone:
             return
         except JuntoError as error:
             await send_error(send, self._wire, error, request_id, started=False)
             return
-        headers = [
+        head = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(answer)),
             (b"x-junto-request-id", request_id.encode()),
         ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": answer})
 
-    async def _serve(self, scope: Scope, body: bytes, residency: Residency, request_id: str) -> bytes:
-        headers = dict(scope["headers"])
-        self._services.authenticator().for_inference(headers.get(b"authorization"), headers.get(b"x-api-key"))
+    async def _serve(self, body: bytes, residency: Residency, request_id: str) -> bytes:
         name = self._wire.peek(body).model
         runtime = self._services.current.runtime
         candidates = runtime.snapshot.resolve(name).stages[0].candidates
