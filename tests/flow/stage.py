@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.flow.running import RunningJunto
 from tests.upstreams import AnthropicEmulator, OllamaEmulator, OllamaModel, OpenAIEmulator, local_models
@@ -28,8 +28,8 @@ class Stage:
 
 
 @contextmanager
-def set_stage(data_dir: Path) -> Iterator[Stage]:
-    """Start everything, and stop it in reverse order."""
+def set_stage(data_dir: Path, config: dict[str, Any] | None = None, **options: Any) -> Iterator[Stage]:
+    """Start everything, and stop it in reverse order; `config` and `options` are Junto's besides the backends."""
     with ExitStack() as stack:
         openai = stack.enter_context(OpenAIEmulator())
         ollama = stack.enter_context(OllamaEmulator(models=[ABLE, *local_models()]))
@@ -39,5 +39,5 @@ def set_stage(data_dir: Path) -> Iterator[Stage]:
             {"name": "desk", "provider": "ollama", "url": ollama.url, "slots": 4},
             {"name": "claudes", "provider": "anthropic", "url": anthropic.url},
         ]
-        junto = stack.enter_context(RunningJunto(data_dir, {"backends": backends}))
+        junto = stack.enter_context(RunningJunto(data_dir, {"backends": backends, **(config or {})}, **options))
         yield Stage(junto, {"openai": openai.script, "ollama": ollama.script, "anthropic": anthropic.script})
