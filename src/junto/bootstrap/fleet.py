@@ -61,6 +61,7 @@ class Fleet:
         self.make = make or make_provider
         self._make_slots = make_slots
         self._serving: dict[str, tuple[BackendSettings, Provider]] = {}
+        self._retired: list[Provider] = []
         self._slots: dict[str, SlotPool] = {}
         self._background: set[asyncio.Task[None]] = set()
 
@@ -78,7 +79,7 @@ class Fleet:
         )
 
     def put_in_service(self, backends: Sequence[BackendSettings], on_started: Callable[[str], None]) -> None:
-        """From now on these: new and changed ones are made and started, the others stay, those left over drain and close.
+        """From now on these: new and changed ones are made and started, the others stay, those left over retire.
 
         `on_started` is called with a backend's name when what it had to start is up. Raises ConfigErrors, and then changes
         nothing, when one of them cannot be made.
@@ -91,10 +92,16 @@ class Fleet:
         }
         for name, (_, provider) in before.items():
             if name in made or name not in self._serving:
-                self._later(self._drain(provider))
+                self._retired.append(provider)
         for name, provider in made.items():
             if self._serving[name][0].enabled:
                 self._later(_start(provider, on_started))
+
+    def let_go(self) -> None:
+        """Close the retired ones as soon as nothing is under way there: nobody is sent to them any more."""
+        for provider in self._retired:
+            self._later(self._drain(provider))
+        self._retired.clear()
 
     def grant_slots(self) -> None:
         """Let waiting requests in where a new configuration has more slots."""
@@ -106,7 +113,7 @@ class Fleet:
         for task in tuple(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        for _, provider in self._serving.values():
+        for provider in (*self._retired, *(provider for _, provider in self._serving.values())):
             await provider.close()
 
     def _serves(self, backend: BackendSettings) -> bool:

@@ -61,7 +61,7 @@ class Operation:
         clock: Clock,
         admin_digest: bytes,
     ) -> None:
-        self._settings = self._at_start = settings
+        self._settings = self._in_force = self._at_start = settings
         self._read_settings = read_settings
         self._fleet = fleet
         self._assembly = assembly
@@ -80,27 +80,23 @@ class Operation:
     @property
     def settings(self) -> Settings:
         """What is in force."""
-        return self._settings
+        return self._in_force
 
     @property
     def keeps_strangers_out(self) -> bool:
         """Whether web pages of other hosts must be turned away: no key is needed, and only this machine is meant to ask."""
-        return self._settings.auth.mode == "open" and not self._settings.auth.allow_open_beyond_loopback
+        return self._in_force.auth.mode == "open" and not self._in_force.auth.allow_open_beyond_loopback
 
     @property
     def body_limit(self) -> int:
         """Bytes of a request's body."""
-        return self._settings.server.max_body_mb * 1024 * 1024
+        return self._in_force.server.max_body_mb * 1024 * 1024
 
     async def start(self, *, beat: bool) -> None:
         """Put the backends in service; look for them once before the first request, then keep watching."""
         self._apply(self._settings, self._prices, await self._with_builtin(self._settings, look=beat))
         if beat:
-            try:
-                async with asyncio.timeout(_FIRST_LOOK_SECONDS):
-                    await self.heartbeats.beat()
-            except TimeoutError:
-                pass  # a slow backend is found by a later beat
+            await self._look()
             self.heartbeats.start()
         self._calendar = asyncio.create_task(self._follow_the_date(), name="calendar")
 
@@ -118,24 +114,44 @@ class Operation:
                 settings = self._read_settings()
                 _refuse_to_open(self._at_start.server.host, settings)
                 prices = read_prices(settings.pricing_file)
-                self._apply(settings, prices, await self._with_builtin(settings, look=True))
+                self._prepare(settings, prices, await self._with_builtin(settings, look=True))
             except ConfigErrors as refused:
                 self._log.error("reload_refused", errors=[str(error) for error in refused.errors])
                 raise ReloadRefused(
                     "The configuration was not reloaded; what was in force stays.",
                     reasons=[str(error) for error in refused.errors],
                 ) from refused
+            try:
+                await self._look()  # what was in force answers meanwhile, so that no model is missed by anyone
+            finally:
+                self._swap()
             warnings = [*settings.warnings, *_fixed_for_life(self._at_start, settings)]
             self._log.info("reloaded", warnings=warnings or None)
             return warnings
 
     def _apply(self, settings: Settings, prices: PriceTable, backends: tuple[BackendSettings, ...]) -> None:
+        self._prepare(settings, prices, backends)
+        self._swap()
+
+    def _prepare(self, settings: Settings, prices: PriceTable, backends: tuple[BackendSettings, ...]) -> None:
+        """Make everything ready beside what is in force; raises ConfigErrors, and then nothing was done."""
         self._fleet.put_in_service(backends, self.heartbeats.hurry)  # first, since it may refuse
         self._settings, self._prices, self._backends = settings, prices, backends
-        self.authenticator = self._make_authenticator(settings)
         self.heartbeats.watch([self._watched(backend) for backend in backends if backend.enabled])
+
+    def _swap(self) -> None:
+        """Put what was prepared in force; what it replaces ends with its last request."""
         self._reassemble()
+        self._fleet.let_go()
         self._fleet.grant_slots()
+
+    async def _look(self) -> None:
+        """Probe all backends that are due, but wait for a short while only: a slow one is found by a later beat."""
+        try:
+            async with asyncio.timeout(_FIRST_LOOK_SECONDS):
+                await self.heartbeats.beat()
+        except TimeoutError:
+            pass
 
     async def _follow_the_date(self) -> None:
         """Prices carry dates, and what is in force holds those of the day that it was assembled on."""
@@ -147,6 +163,8 @@ class Operation:
                 self._reassemble()
 
     def _reassemble(self) -> None:
+        self._in_force = self._settings
+        self.authenticator = self._make_authenticator(self._settings)
         self.current.runtime = self._assembly.assemble(
             self._settings, self._backends, self._prices, self.heartbeats.found
         )
