@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import anthropic
 import httpx2
@@ -19,24 +19,6 @@ OPENAI_TOOL = {
     "type": "function",
     "function": {"name": TOOL, "description": "Tells the weather.", "parameters": WEATHER},
 }
-
-
-class Caller(Protocol):
-    """Someone who speaks one dialect to Junto."""
-
-    name: str
-
-    def ask(self, model: str, question: Question) -> Heard:
-        """Ask and hear the answer to its end."""
-
-    def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
-        """Turn texts into vectors."""
-
-    def models(self) -> list[str]:
-        """List the names that can be asked for."""
-
-    def close(self) -> None:
-        """Let go of the connections."""
 
 
 def refusal(ask: Callable[[], object]) -> tuple[int, str]:

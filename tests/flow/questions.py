@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n not really a picture").decode()
 WEATHER: dict[str, Any] = {
@@ -43,3 +46,21 @@ class Heard:
     finish: str = ""
     said: Any = None
     call_id: str = ""
+
+
+class Caller(Protocol):
+    """Someone who speaks one dialect to Junto."""
+
+    name: str
+
+    def ask(self, model: str, question: Question) -> Heard:
+        """Ask and hear the answer to its end."""
+
+    def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """Turn texts into vectors."""
+
+    def models(self) -> list[str]:
+        """List the names that can be asked for."""
+
+    def close(self) -> None:
+        """Let go of the connections."""

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from junto.web.server import JuntoProtocol
+from tests.flow.complaint import complaint
 from tests.flow.raw_caller import PATHS, RawCaller, chat_request, request_bytes
 from tests.flow.running import RunningJunto
 from tests.upstreams import OpenAIEmulator
@@ -63,27 +64,6 @@ def ask(
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     given = {"content-type": "application/json", **(headers or {})}
     return junto.http.post(PATHS[dialect], content=content, headers=given)
-
-
-def complaint(dialect: str, answer: httpx2.Response) -> str:
-    """The message of an error, read as the dialect's clients read it."""
-    assert answer.headers["content-type"].startswith("application/json")
-    assert answer.headers["x-junto-request-id"].startswith("req_")
-    body = answer.json()
-    match dialect:
-        case "openai":
-            assert body["error"].keys() >= {"message", "type", "param", "code"}
-            return str(body["error"]["message"])
-        case "anthropic":
-            assert body["type"] == "error"
-            assert body["error"].keys() == {"type", "message"}
-            return str(body["error"]["message"])
-        case "ollama":
-            assert body.keys() == {"error"}
-            return str(body["error"])
-        case _:
-            assert body["error"].keys() >= {"type", "code", "message"}
-            return str(body["error"]["message"])
 
 
 @DIALECTS

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.flow.callers import CALLERS, Caller, refusal
-from tests.flow.questions import TOOL, WEATHER, Question
+from tests.flow.callers import CALLERS, refusal
+from tests.flow.questions import TOOL, WEATHER, Caller, Question
 from tests.flow.stage import EMBEDDERS, MODELS, Stage
 from tests.upstreams import Call, Script, Scripted, Usage
 

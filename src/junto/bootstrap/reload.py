@@ -71,6 +71,7 @@ class Operation:
         self._prices = read_prices(settings.pricing_file)
         self._backends: tuple[BackendSettings, ...] = ()
         self._lock = asyncio.Lock()
+        self._beats = False
         self._calendar: asyncio.Task[None] | None = None
         self._log = structlog.get_logger()
         self.heartbeats = Heartbeats(clock=clock, on_change=self._reassemble)
@@ -95,6 +96,7 @@ class Operation:
     async def start(self, *, beat: bool) -> None:
         """Put the backends in service; look for them once before the first request, then keep watching."""
         self._apply(self._settings, self._prices, await self._with_builtin(self._settings, look=beat))
+        self._beats = beat
         if beat:
             await self._look()
             self.heartbeats.start()
@@ -122,7 +124,8 @@ class Operation:
                     reasons=[str(error) for error in refused.errors],
                 ) from refused
             try:
-                await self._look()  # what was in force answers meanwhile, so that no model is missed by anyone
+                if self._beats:
+                    await self._look()  # what was in force answers meanwhile, so that no model is missed by anyone
             finally:
                 self._swap()
             warnings = [*settings.warnings, *_fixed_for_life(self._at_start, settings)]
