@@ -48,4 +48,5 @@ class Junto:
 
 def _backend(name: str, provider: str, url: str, model: str) -> dict[str, object]:
     row: dict[str, object] = {"name": name, "provider": provider, "url": url, "locality": "local", "models": [model]}
-    return row if provider == "ollama" else row | {"api_key": "none"}
+    # Ollama's usual one slot would queue the streams; here the gateway is measured, not the queue.
+    return row | ({"slots": 1000} if provider == "ollama" else {"api_key": "none"})

@@ -66,7 +66,7 @@ def _settle() -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, 20, 50)
+    gc.set_threshold(_COLLECT_AFTER, 10, 10)
 
 
 def _config(services: Services, settings: Settings) -> uvicorn.Config:
