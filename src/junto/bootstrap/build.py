@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
-
 from junto.bootstrap.admin_key import admin_key
 from junto.bootstrap.assembly import Assembly
 from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.fleet import Fleet, MakeSlots
 from junto.bootstrap.ids import id_maker
 from junto.bootstrap.reload import Operation
+from junto.bootstrap.storage import open_storage
 from junto.bootstrap.version import this_build
 from junto.catalog.board import LiveBoard
 from junto.gateway.admission import Admission
@@ -28,18 +26,10 @@ from junto.gateway.heartbeat import Heartbeats
 from junto.gateway.pipeline import Pipeline
 from junto.gateway.settlement import Settlement
 from junto.gateway.slots import SlotPool
-from junto.storage.engine import Database
-from junto.storage.exchanges import StoredExchanges
-from junto.storage.flusher import Flusher
-from junto.storage.folding import answer_folder
-from junto.storage.journal import Journal
-from junto.storage.lock import DataDirLock
-from junto.storage.retention import Retention
-from junto.storage.writer import ExchangeWriter
 from junto.telemetry.logging import ExchangeLog
 from junto.telemetry.metrics import Metrics
 from junto.telemetry.observers import Observers
-from junto.web.app import INFERENCE, build_app
+from junto.web.app import build_app
 from junto.web.services import Build, WebServices
 
 if TYPE_CHECKING:
@@ -48,6 +38,7 @@ if TYPE_CHECKING:
     from junto.ports.clock import Clock
     from junto.ports.provider import Provider
     from junto.settings.model import BackendSettings, Settings
+    from junto.storage.journal import Journal
     from junto.web.asgi import App
 
 
@@ -82,7 +73,7 @@ async def build(
     async with AsyncExitStack() as stack:
         build_of = this_build()
         key = admin_key(settings.data_dir, settings.admin_key.reveal() if settings.admin_key else None)
-        storage = await _open_storage(settings, clock, stack)
+        storage = await open_storage(settings, clock, stack)
         board = LiveBoard()
         fleet = Fleet(board, clock, make=make_provider, make_slots=make_slots)
         stack.push_async_callback(fleet.close)
@@ -122,7 +113,7 @@ async def build(
                 clock=clock,
                 recorder=storage.journal,
                 exchanges=storage.exchanges,
-                database_answers=partial(_answers, storage.database),
+                database_answers=storage.answers,
                 reload=operation.reload,
                 metrics=metrics.render if metrics is not None else None,
             )
@@ -154,43 +145,3 @@ def _exchange_log(settings: Settings, stack: AsyncExitStack) -> ExchangeLog | No
     log = ExchangeLog(format=settings.logging.format)
     stack.callback(log.close)
     return log
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Storage:
-    journal: Journal
-    database: Database
-    exchanges: StoredExchanges
-
-
-async def _open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) -> _Storage:
-    lock = DataDirLock(settings.data_dir)
-    lock.acquire()
-    stack.callback(lock.release)
-    journal = Journal(settings.data_dir / "journal")
-    journal.open()
-    stack.callback(journal.close)
-    database = await stack.enter_async_context(Database(settings.data_dir))
-    flusher = Flusher(journal, ExchangeWriter(database.writer, compress=settings.storage.compress))
-    flusher.start()
-    stack.push_async_callback(flusher.stop)
-    if settings.storage.retention_days is not None:
-        retention = Retention(database.writer, clock, days=settings.storage.retention_days)
-        retention.start()
-        stack.push_async_callback(retention.stop)
-    wires = {wire.name: wire for wire in INFERENCE.values()}
-    exchanges = StoredExchanges(
-        database.reader,
-        fold_answer=answer_folder(wires),
-        waiting=lambda: (journal.waiting_rows, journal.waiting_bytes),
-    )
-    return _Storage(journal=journal, database=database, exchanges=exchanges)
-
-
-async def _answers(database: Database) -> bool:
-    try:
-        async with database.reader.connect() as connection:
-            await connection.execute(text("SELECT 1"))
-    except (SQLAlchemyError, OSError):
-        return False
-    return True

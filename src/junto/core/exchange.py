@@ -35,8 +35,11 @@ class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     id: str
     started_ms: int
-    tenant: str = "default"
-    client: str = "anonymous"
+    tenant: str = "default"  # its id
+    client: str = "anonymous"  # its name
+    client_id: str = ""
+    key_id: str = ""
+    job_id: str = ""  # the job that it was made for: that one is charged, not the exchange
     wire: str
     operation: str
     requested_model: str
@@ -45,6 +48,7 @@ class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     locality: str = ""
     sensitivity: str
     task_type: str = ""
+    prompt_version: str = ""
     stream: bool = False
     outcome: Outcome = Outcome.OK
     status: int = 200

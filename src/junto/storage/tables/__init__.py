@@ -1,1 +1,52 @@
-"""The tables of the database, as SQLAlchemy Core metadata. SQL for SQLite 3.40 and up."""
+"""The tables of the database, as SQLAlchemy Core metadata. SQL for SQLite 3.40 and up and for Postgres 15 and up.
+
+`TENANT_TABLES` maps each table that holds what belongs to a tenant to the column that names the tenant.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from junto.storage.tables.exchanges import BODIES, EXCHANGES
+from junto.storage.tables.identity import API_KEYS, CLIENTS, TENANTS
+from junto.storage.tables.jobs import IDEMPOTENCY, JOB_ATTEMPTS, JOBS, OUTBOX, TRIAGE_DECISIONS
+from junto.storage.tables.metadata import METADATA
+from junto.storage.tables.money import BUDGETS, LEDGER, RESERVATIONS
+from junto.storage.tables.routes import PROMPT_VERSIONS, ROUTE_VERSIONS, VERSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Table
+
+OPERATOR_TABLES: tuple[Table, ...] = (TENANTS, ROUTE_VERSIONS, PROMPT_VERSIONS, VERSIONS)
+TENANT_TABLES: Mapping[Table, str] = {
+    EXCHANGES: "tenant",
+    BODIES: "tenant",
+    **dict.fromkeys(
+        (CLIENTS, API_KEYS, BUDGETS, RESERVATIONS, LEDGER, JOBS, JOB_ATTEMPTS, IDEMPOTENCY, OUTBOX, TRIAGE_DECISIONS),
+        "tenant_id",
+    ),
+}
+
+__all__ = [
+    "API_KEYS",
+    "BODIES",
+    "BUDGETS",
+    "CLIENTS",
+    "EXCHANGES",
+    "IDEMPOTENCY",
+    "JOBS",
+    "JOB_ATTEMPTS",
+    "LEDGER",
+    "METADATA",
+    "OPERATOR_TABLES",
+    "OUTBOX",
+    "PROMPT_VERSIONS",
+    "RESERVATIONS",
+    "ROUTE_VERSIONS",
+    "TENANTS",
+    "TENANT_TABLES",
+    "TRIAGE_DECISIONS",
+    "VERSIONS",
+]

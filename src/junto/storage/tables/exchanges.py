@@ -7,63 +7,54 @@ what is stored of both together.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text
 
+from junto.storage.tables.columns import count, flag, text
 from junto.storage.tables.metadata import METADATA
-
-
-def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
-
-
-def _count(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False)
-
-
-def _flag(name: str) -> Column[int]:
-    """0 or 1: a plain integer binds fastest, and means the same in every database."""
-    return Column(name, Integer, nullable=False)
-
 
 EXCHANGES = Table(
     "exchanges",
     METADATA,
     Column("id", Text, primary_key=True),
     Column("started_ms", BigInteger, nullable=False),  # no index: ids sort by time
-    _text("tenant"),
-    _text("client"),
-    _text("wire"),
-    _text("operation"),
-    _text("requested_model"),
-    _text("model"),
-    _text("backend"),
-    _text("locality"),
-    _text("sensitivity"),
-    _text("task_type"),
-    _flag("stream"),
-    _text("outcome"),
-    _count("status"),
-    _text("error_code"),
-    _text("finish_reason"),
-    _count("input_tokens"),
-    _count("cache_read_tokens"),
-    _count("cache_write_tokens"),
-    _count("output_tokens"),
-    _count("reasoning_tokens"),
-    _flag("usage_estimated"),
-    _count("cost_nano"),
-    _text("price_date"),
-    _count("ttft_ms"),
-    _count("duration_ms"),
-    _text("attempts"),
-    _text("parent_id"),
-    _text("keep"),
-    _text("answer_wire"),
-    _flag("answer_stream"),
-    _flag("truncated"),
-    _count("request_bytes"),
-    _count("answer_bytes"),
-    _count("stored_bytes"),
+    text("tenant"),  # its id
+    text("client"),  # its name
+    text("wire"),
+    text("operation"),
+    text("requested_model"),
+    text("model"),
+    text("backend"),
+    text("locality"),
+    text("sensitivity"),
+    text("task_type"),
+    flag("stream"),
+    text("outcome"),
+    count("status"),
+    text("error_code"),
+    text("finish_reason"),
+    count("input_tokens"),
+    count("cache_read_tokens"),
+    count("cache_write_tokens"),
+    count("output_tokens"),
+    count("reasoning_tokens"),
+    flag("usage_estimated"),
+    count("cost_nano"),
+    text("price_date"),
+    count("ttft_ms"),
+    count("duration_ms"),
+    text("attempts"),
+    text("parent_id"),
+    text("keep"),
+    text("answer_wire"),
+    flag("answer_stream"),
+    flag("truncated"),
+    count("request_bytes"),
+    count("answer_bytes"),
+    count("stored_bytes"),
+    text("client_id", default=""),
+    text("key_id", default=""),
+    text("job_id", default=""),  # the job that the exchange was made for; that one's ledger entry is the job's
+    text("prompt_version", default=""),
     sqlite_with_rowid=False,
 )
 
@@ -71,7 +62,8 @@ BODIES = Table(
     "exchange_bodies",
     METADATA,
     Column("id", Text, primary_key=True),
-    _text("codec"),  # of `content`: "zstd" or "raw"
+    text("codec"),  # of `content`: "zstd" or "raw"
     Column("content", LargeBinary, nullable=False),  # the request's body, then at once the answer's
+    text("tenant", default="default"),
     sqlite_with_rowid=False,
 )
