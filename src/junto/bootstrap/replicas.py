@@ -50,7 +50,7 @@ class Replicas:
         self._least_seconds = least_seconds
         self._copies: dict[str, _Copy] = {}
         self._wake = asyncio.Event()
-        self._asked: asyncio.Future[bool] | None = None  # settled by the next look that begins from now on
+        self._asked: asyncio.Future[frozenset[str]] | None = None  # settled by the next look that begins from now on
         self._task: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
         self._away = False
@@ -80,25 +80,25 @@ class Replicas:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        self._tell(self._asked, fresh=False)
+        self._tell(self._asked, frozenset())
         self._asked = None
 
     async def changed(self, name: str) -> None:
         """After a commit that raised the counter: tell the other nodes, and come back with this node's own copy fresh."""
         await self._signals.publish(TOPIC, name.encode())
-        await self.refreshed()
+        await self.refreshed(name)
 
-    async def refreshed(self) -> bool:
-        """Wait for one look that begins now or later; False when the database or a copy could not be read.
+    async def refreshed(self, name: str) -> bool:
+        """Wait for one look that begins now or later; False when the database or this copy could not be read.
 
         However many wait, they share one look, and looks are at least 50 ms apart.
         """
         if self._task is None:
-            return await self._look()
+            return name in await self._look()
         if self._asked is None:
             self._asked = asyncio.get_running_loop().create_future()
         self._wake.set()
-        return await asyncio.shield(self._asked)  # one who leaves must not take the answer from the others
+        return name in await asyncio.shield(self._asked)  # one who leaves must not take the answer from the others
 
     def _hinted(self, payload: bytes) -> None:
         if payload.decode("utf-8", "replace") in self._copies:
@@ -111,41 +111,40 @@ class Replicas:
             self._wake.clear()
             asked, self._asked = self._asked, None
             try:
-                self._tell(asked, fresh=await self._look())
+                self._tell(asked, await self._look())
             finally:
-                self._tell(asked, fresh=False)
+                self._tell(asked, frozenset())
             await asyncio.sleep(self._least_seconds)
 
-    async def _look(self) -> bool:
-        """One look at the counters, and a load of each copy that is not of the number that is there now."""
+    async def _look(self) -> frozenset[str]:
+        """One look at the counters, and a load of each copy that is not of the number that is there now; who is fresh then."""
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 versions = await self._read_versions()
                 # Invariant: the number is read before the copy, so a change in between is found by the next look.
                 old = [copy for copy in self._copies.values() if copy.version != versions.get(copy.name, 0)]
-                loaded = await asyncio.gather(*(self._load(copy, versions.get(copy.name, 0)) for copy in old))
+                await asyncio.gather(*(self._load(copy, versions.get(copy.name, 0)) for copy in old))
         except Exception as error:  # noqa: BLE001  whatever is wrong with the database, the last copies serve on
             if not self._away:
                 self._log.warning("replicas.database_away", error=str(error) or type(error).__name__)
             self._away = True
-            return False
+            return frozenset()
         if self._away:
             self._log.info("replicas.database_back")
         self._away = False
-        return all(loaded)
+        return frozenset(copy.name for copy in self._copies.values() if copy.version == versions.get(copy.name, 0))
 
-    async def _load(self, copy: _Copy, version: int) -> bool:
+    async def _load(self, copy: _Copy, version: int) -> None:
         try:
             await copy.load()
         except Exception as error:  # noqa: BLE001  one that cannot be read must not keep the others old
             if not copy.failing:
                 self._log.warning("replicas.not_loaded", name=copy.name, error=str(error) or type(error).__name__)
             copy.failing = True
-            return False
-        copy.version, copy.failing = version, False
-        return True
+        else:
+            copy.version, copy.failing = version, False
 
     @staticmethod
-    def _tell(asked: asyncio.Future[bool] | None, *, fresh: bool) -> None:
+    def _tell(asked: asyncio.Future[frozenset[str]] | None, fresh: frozenset[str]) -> None:
         if asked is not None and not asked.done():
             asked.set_result(fresh)

@@ -100,8 +100,8 @@ async def test_everything_is_loaded_when_start_returns(truth: Truth) -> None:
 
 
 async def test_what_did_not_change_is_not_loaded_again(truth: Truth, replicas: Replicas) -> None:
-    assert await replicas.refreshed()
-    assert await replicas.refreshed()
+    assert await replicas.refreshed("keys")
+    assert await replicas.refreshed("keys")
     assert truth.loads == 1
 
 
@@ -141,13 +141,13 @@ async def test_who_makes_a_change_sees_it_at_once_and_tells_the_others(
 
 async def test_many_who_ask_at_once_share_one_look(truth: Truth, replicas: Replicas) -> None:
     looks = truth.looks
-    assert all(await asyncio.gather(*(replicas.refreshed() for _ in range(200))))
+    assert all(await asyncio.gather(*(replicas.refreshed("keys") for _ in range(200))))
     assert truth.looks - looks <= 2
 
 
 async def test_one_who_stops_waiting_does_not_disturb_the_others(truth: Truth, replicas: Replicas) -> None:
     truth.change("second")
-    leaving, staying = asyncio.create_task(replicas.refreshed()), asyncio.create_task(replicas.refreshed())
+    leaving, staying = asyncio.create_task(replicas.refreshed("keys")), asyncio.create_task(replicas.refreshed("keys"))
     await asyncio.sleep(0)
     leaving.cancel()
     assert await staying
@@ -157,10 +157,10 @@ async def test_one_who_stops_waiting_does_not_disturb_the_others(truth: Truth, r
 async def test_a_database_that_is_away_keeps_the_last_copy_and_is_told_of(truth: Truth, replicas: Replicas) -> None:
     truth.away = True
     truth.change("second")
-    assert not await replicas.refreshed()
+    assert not await replicas.refreshed("keys")
     assert truth.copy == "first"
     truth.away = False
-    assert await replicas.refreshed()
+    assert await replicas.refreshed("keys")
     assert truth.copy == "second"
 
 
@@ -169,10 +169,11 @@ async def test_a_copy_that_cannot_be_read_keeps_no_other_from_being_fresh(truth:
     replicas.register("routes", other.load)
     truth.broken = True
     truth.change("second")
-    assert not await replicas.refreshed()
+    assert not await replicas.refreshed("keys")
+    assert await replicas.refreshed("routes")
     assert (truth.copy, other.copy) == ("first", "first")
     truth.broken = False
-    assert await replicas.refreshed()
+    assert await replicas.refreshed("keys")
     assert truth.copy == "second"
 
 
@@ -180,12 +181,12 @@ async def test_a_database_that_was_set_back_is_read_again(truth: Truth, replicas
     """From a backup: its counter is lower than that of the copy."""
     truth.value = "restored"
     truth.versions = {}
-    assert await replicas.refreshed()
+    assert await replicas.refreshed("keys")
     assert truth.copy == "restored"
 
 
 async def test_stopping_twice_is_safe_and_leaves_nobody_waiting(truth: Truth, wire: Wire, replicas: Replicas) -> None:
-    waiting = asyncio.create_task(replicas.refreshed())
+    waiting = asyncio.create_task(replicas.refreshed("keys"))
     await asyncio.sleep(0)
     await replicas.stop()
     await replicas.stop()
