@@ -98,7 +98,7 @@ class JobObserver(Protocol):
         """A job is complete, failed or cancelled."""
 
     def lease_lost(self) -> None:
-        """This worker could not renew its lease in time and let go of the job."""
+        """A worker could not renew its lease in time and let go of the job."""
 
     def write_fenced(self) -> None:
         """A write with a stale fence was turned away."""
