@@ -7,6 +7,7 @@
     │   ├── BodyTooLarge (413)      ├── RateLimited (429)          ├── UpstreamRejected (the upstream's 4xx)
     │   ├── NotFound (404)          └── BudgetExceeded (402)       └── UpstreamFailed (502)
     │   │   └── UnknownModel
+    │   ├── Conflict (409)
     │   └── Unsupported (400)
 
 `UpstreamFailure` is not part of it: providers raise it at their seam, routing/fallback.py decides what follows, and
@@ -93,6 +94,14 @@ class UnknownModel(NotFound):
     """No model, group or alias has that name; the message lists near ones."""
 
     code = "model_not_found"
+
+
+class Conflict(InvalidRequest):
+    """What is asked for does not go with what is there: a name that is taken, a state that does not allow it."""
+
+    status = 409
+    type = "conflict_error"
+    code = "conflict"
 
 
 class Unauthenticated(JuntoError):
