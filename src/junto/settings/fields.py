@@ -5,6 +5,7 @@ A value that came out of a variable (`${PORT}`) is text; the number and boolean 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -25,6 +26,7 @@ from pydantic import (
 from junto.core.secret import Secret
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,20}")
 _KEY = re.compile(r"[!-~]{1,4096}")
 _LONGEST_MODEL = 256
 _KINDS_OF_NAMES = ("task", "council", "agent")
@@ -114,6 +116,18 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _outbound_entry(text: str) -> str:
+    """A network (`10.1.0.0/16`), an address, or the plain name of a host."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as wrong:
+        if "/" in text or ":" in text or not _HOST_NAME.fullmatch(text) or text.replace(".", "").isdigit():
+            raise ValueError(
+                "must be a host's name (no scheme, port or *), an address, or a network like 10.1.0.0/16"
+            ) from wrong
+    return text.lower()
+
+
 def _store_url(schemes: tuple[str, ...]) -> Any:
     def check(secret: Secret) -> Secret:
         scheme, found, rest = secret.reveal().partition("://")
@@ -151,6 +165,7 @@ BackendName = Annotated[Text, AfterValidator(_backend_name)]
 ModelName = Annotated[Text, AfterValidator(_model_name)]
 PublicName = Annotated[Text, AfterValidator(_public_name)]
 Url = Annotated[Text, AfterValidator(_url)]
+OutboundEntry = Annotated[Text, AfterValidator(_outbound_entry)]
 DatabaseUrl = Annotated[SecretText, AfterValidator(_store_url(DATABASE_SCHEMES))]
 RedisUrl = Annotated[SecretText, AfterValidator(_store_url(REDIS_SCHEMES))]
 Section = BeforeValidator(_section)

@@ -24,6 +24,7 @@ from junto.settings.fields import (
     Listing,
     Locality,
     ModelName,
+    OutboundEntry,
     PublicName,
     RedisUrl,
     Seconds,
@@ -158,6 +159,12 @@ class StorageSettings(_Strict):
     retention_days: Annotated[Int, Field(ge=1, le=36_500)] | None = 30
 
 
+class OutboundSettings(_Strict):
+    """Where URLs that users name may lead besides the public internet: hosts by name, networks by CIDR."""
+
+    allow: Annotated[tuple[OutboundEntry, ...], Field(strict=False), Listing] = ()
+
+
 class MetricsSettings(_Strict):
     """Whether /metrics is served."""
 
@@ -198,6 +205,7 @@ class FileSettings(_Strict):
     fallbacks: Annotated[_Rules, Section, Frozen] = Field(default_factory=dict, validate_default=True)
     routing: Annotated[RoutingSettings, Section] = RoutingSettings()
     storage: Annotated[StorageSettings, Section] = StorageSettings()
+    outbound: Annotated[OutboundSettings, Section] = OutboundSettings()
     metrics: Annotated[MetricsSettings, Section] = MetricsSettings()
     logging: Annotated[LoggingSettings, Section] = LoggingSettings()
 
