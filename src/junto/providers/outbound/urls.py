@@ -58,6 +58,8 @@ def parse(url: str) -> Destination:
     if shape is None:
         raise UnfitUrl("is no whole address, like https://example.com/hook")
     scheme, authority, target, fragment = shape.groups()
+    if scheme.lower() not in _DEFAULT_PORTS:
+        raise UnfitUrl("is neither http nor https")
     if fragment is not None:
         raise UnfitUrl("has a fragment (#...)")
     if not _TARGET.fullmatch(target):
@@ -67,13 +69,8 @@ def parse(url: str) -> Destination:
     host, port = _host_and_port(authority)
     name, literal = _host(host)
     target = target if target.startswith("/") else f"/{target}"
-    match scheme.lower():
-        case "http":
-            return Destination(scheme="http", host=name, port=port or 80, target=target, literal=literal)
-        case "https":
-            return Destination(scheme="https", host=name, port=port or 443, target=target, literal=literal)
-        case _:
-            raise UnfitUrl("is neither http nor https")
+    kind: Literal["http", "https"] = "https" if scheme.lower() == "https" else "http"
+    return Destination(scheme=kind, host=name, port=port or _DEFAULT_PORTS[kind], target=target, literal=literal)
 
 
 def _host_and_port(authority: str) -> tuple[str, int | None]:
