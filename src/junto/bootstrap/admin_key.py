@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from junto.identity.authentication import digest
+from junto.identity.keys import digest
 
 if TYPE_CHECKING:
     from pathlib import Path

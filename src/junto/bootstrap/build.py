@@ -15,8 +15,10 @@ from junto.bootstrap.admin_key import admin_key
 from junto.bootstrap.assembly import Assembly
 from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.fleet import Fleet, MakeSlots
+from junto.bootstrap.identity import open_identity
 from junto.bootstrap.ids import id_maker
 from junto.bootstrap.reload import Operation
+from junto.bootstrap.replicas import Replicas
 from junto.bootstrap.storage import open_storage
 from junto.bootstrap.version import this_build
 from junto.catalog.board import LiveBoard
@@ -26,6 +28,7 @@ from junto.gateway.heartbeat import Heartbeats
 from junto.gateway.pipeline import Pipeline
 from junto.gateway.settlement import Settlement
 from junto.gateway.slots import SlotPool
+from junto.storage.repositories.versions import read_versions
 from junto.telemetry.logging import ExchangeLog
 from junto.telemetry.metrics import Metrics
 from junto.telemetry.observers import Observers
@@ -74,6 +77,8 @@ async def build(
         build_of = this_build()
         key = admin_key(settings.data_dir, settings.admin_key.reveal() if settings.admin_key else None)
         storage = await open_storage(settings, clock, stack)
+        replicas = Replicas(partial(read_versions, storage.sessions), None)
+        identity = await open_identity(storage.sessions, replicas, clock, admin_digest=key.digest)
         board = LiveBoard()
         fleet = Fleet(board, clock, make=make_provider, make_slots=make_slots)
         stack.push_async_callback(fleet.close)
@@ -84,7 +89,7 @@ async def build(
             assembly=Assembly(fleet, board),
             board=board,
             clock=clock,
-            admin_digest=key.digest,
+            make_authenticator=identity.authenticator,
         )
         heartbeats = operation.heartbeats
         metrics = _metrics(build_of, operation, storage.journal) if settings.metrics.enabled else None
@@ -98,6 +103,8 @@ async def build(
             settlement=settlement,
             clock=clock,
         )
+        stack.push_async_callback(replicas.stop)
+        await replicas.start()
         await operation.start(beat=beat)
         stack.push_async_callback(operation.stop)
         app = build_app(
@@ -111,6 +118,7 @@ async def build(
                 keeps_strangers_out=lambda: operation.keeps_strangers_out,
                 make_id=id_maker(clock),
                 clock=clock,
+                directory=identity.directory,
                 recorder=storage.journal,
                 exchanges=storage.exchanges,
                 database_answers=storage.answers,

@@ -18,7 +18,7 @@ from junto.core.sensitivity import Locality
 from junto.gateway.heartbeat import Heartbeats, Watched
 from junto.gateway.runtime import Current
 from junto.identity.authentication import Authenticator, AuthMode
-from junto.identity.principal import Principal
+from junto.identity.principal import ApiScope, Principal
 from junto.providers.llama_cpp import builtin
 from junto.providers.registry import VENDORS, Family
 from junto.settings.environment import BUILTIN, is_loopback
@@ -59,7 +59,7 @@ class Operation:
         assembly: Assembly,
         board: LiveBoard,
         clock: Clock,
-        admin_digest: bytes,
+        make_authenticator: Callable[[AuthMode, Principal], Authenticator],
     ) -> None:
         self._settings = self._in_force = self._at_start = settings
         self._read_settings = read_settings
@@ -67,7 +67,7 @@ class Operation:
         self._assembly = assembly
         self._board = board
         self._clock = clock
-        self._admin_digest = admin_digest
+        self._new_authenticator = make_authenticator
         self._prices = read_prices(settings.pricing_file)
         self._backends: tuple[BackendSettings, ...] = ()
         self._lock = asyncio.Lock()
@@ -183,12 +183,11 @@ class Operation:
         )
 
     def _make_authenticator(self, settings: Settings) -> Authenticator:
-        allow = settings.auth.open_client.allow_cloud_for_internal
-        return Authenticator(
-            mode=AuthMode(settings.auth.mode),
-            admin_digest=self._admin_digest,
-            open_client=Principal(allow_cloud_for_internal=allow),
+        open_client = Principal(
+            allow_cloud_for_internal=settings.auth.open_client.allow_cloud_for_internal,
+            scopes=frozenset(ApiScope) - {ApiScope.SERVICE},  # nobody in particular speaks for no tenant
         )
+        return self._new_authenticator(AuthMode(settings.auth.mode), open_client)
 
     async def _with_builtin(self, settings: Settings, *, look: bool) -> tuple[BackendSettings, ...]:
         """The configured backends, the servers that may be found, and the built-in model where it is wanted."""

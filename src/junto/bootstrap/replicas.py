@@ -34,12 +34,15 @@ class _Copy:
 
 
 class Replicas:
-    """Looks at the counters in the background and loads again what has changed."""
+    """Looks at the counters in the background and loads again what has changed.
+
+    Without signals, which is how one process is alone, changes of others are found by polling only.
+    """
 
     def __init__(
         self,
         read_versions: Callable[[], Awaitable[Mapping[str, int]]],
-        signals: Signals,
+        signals: Signals | None,
         *,
         poll_seconds: float = _POLL_SECONDS,
         least_seconds: float = _LEAST_SECONDS,
@@ -67,7 +70,8 @@ class Replicas:
         """Load everything once, as far as the database answers, then keep it fresh in the background."""
         if self._task is not None:
             return
-        self._unsubscribe = self._signals.subscribe(TOPIC, self._hinted)
+        if self._signals is not None:
+            self._unsubscribe = self._signals.subscribe(TOPIC, self._hinted)
         await self._look()
         self._task = asyncio.create_task(self._run(), name="junto-replicas")
 
@@ -85,7 +89,8 @@ class Replicas:
 
     async def changed(self, name: str) -> None:
         """After a commit that raised the counter: tell the other nodes, and come back with this node's own copy fresh."""
-        await self._signals.publish(TOPIC, name.encode())
+        if self._signals is not None:
+            await self._signals.publish(TOPIC, name.encode())
         await self.refreshed(name)
 
     async def refreshed(self, name: str) -> bool:

@@ -1,1 +1,1 @@
-"""Who is calling: principals, and in time tenants, clients and API keys. Checks credentials; decides no routing."""
+"""Who is calling: tenants, clients, API keys and principals. Checks credentials; decides no routing."""

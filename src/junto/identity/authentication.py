@@ -1,16 +1,24 @@
-"""Who a credential belongs to. One function for every header form; keys are compared by digest, never kept.
-
-In this version the only key is the admin key; tenants and clients will fill the same seam.
-"""
+"""Who a credential belongs to. One function for every header form; keys are compared by digest, never kept."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from junto.core.errors import Forbidden, Unauthenticated
+from junto.core.errors import Forbidden, Overloaded, Unauthenticated
+from junto.identity.keys import PREFIX, digest, may_be_issued
 from junto.identity.principal import Principal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from junto.identity.keyring import Keyring, KnownKey
+    from junto.ports.clock import Clock
+
+_AWAY_RETRY_AFTER = 2.0  # seconds
+_NEEDED = "An API key is needed: send Authorization: Bearer <key> or x-api-key: <key>."
+_UNKNOWN = "This API key is not known."
 
 
 class AuthMode(StrEnum):
@@ -20,9 +28,8 @@ class AuthMode(StrEnum):
     KEYS = "keys"
 
 
-def digest(key: str) -> bytes:
-    """What is stored of a key and compared: its SHA-256 (keys are 256 random bits, so no salt or stretching is needed)."""
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+class UnknownKey(Unauthenticated):
+    """A key that this node does not know, and that another may just have made: look once more after `refreshed`."""
 
 
 def bearer(authorization: bytes | None, x_api_key: bytes | None) -> str | None:
@@ -35,26 +42,60 @@ def bearer(authorization: bytes | None, x_api_key: bytes | None) -> str | None:
 
 
 class Authenticator:
-    """Finds the principal of a request."""
+    """Finds the principal of a request. Known keys cost one SHA-256 and one look-up in memory.
 
-    def __init__(self, *, mode: AuthMode, admin_digest: bytes, open_client: Principal) -> None:
+    `refresh` makes sure that the keyring is of this moment, and says whether it is.
+    """
+
+    def __init__(
+        self,
+        *,
+        mode: AuthMode,
+        admin_digest: bytes,
+        open_client: Principal,
+        keyring: Keyring,
+        clock: Clock,
+        refresh: Callable[[], Awaitable[bool]],
+    ) -> None:
         self._mode = mode
         self._admin_digest = admin_digest
         self._open_client = open_client
+        self._keyring = keyring
+        self._clock = clock
+        self._refresh = refresh
         self._admin = Principal(
             client="admin", is_admin=True, allow_cloud_for_internal=open_client.allow_cloud_for_internal
         )
 
     def for_inference(self, authorization: bytes | None, x_api_key: bytes | None) -> Principal:
-        """The caller of a model. Open mode: whoever asks (SDKs always send some key); keys mode: only a known key."""
-        if self._mode is AuthMode.OPEN:
-            return self._open_client
+        """The caller of a model: a client by its key, or the administrator.
+
+        In open mode also whoever sends no key, or one that is not Junto's (SDKs always send some key), and the administrator
+        is nobody special there. Raises Unauthenticated, UnknownKey, and Forbidden for a client or tenant that is disabled.
+        """
         key = bearer(authorization, x_api_key)
+        is_open = self._mode is AuthMode.OPEN
         if key is None:
-            raise Unauthenticated("An API key is needed: send Authorization: Bearer <key> or x-api-key: <key>.")
-        if not self._is_admin(key):
-            raise Unauthenticated("This API key is not known.")
-        return self._admin
+            if is_open:
+                return self._open_client
+            raise Unauthenticated(_NEEDED)
+        if key.startswith(PREFIX):
+            hashed = digest(key)
+            known = self._keyring.find(hashed)
+            if known is not None:
+                return self._usable(known)
+            if not hmac.compare_digest(hashed, self._admin_digest):
+                raise UnknownKey(_UNKNOWN) if may_be_issued(key) else Unauthenticated(_UNKNOWN)
+        elif not is_open and not self._is_admin(key):
+            raise Unauthenticated(_UNKNOWN)
+        return self._open_client if is_open else self._admin
+
+    def for_account(self, authorization: bytes | None, x_api_key: bytes | None) -> Principal:
+        """The administrator where the admin key is sent, in open mode too; else as `for_inference`."""
+        key = bearer(authorization, x_api_key)
+        if key is not None and self._is_admin(key):
+            return self._admin
+        return self.for_inference(authorization, x_api_key)
 
     def for_admin(self, authorization: bytes | None, x_api_key: bytes | None) -> Principal:
         """The administrator; raises Unauthenticated without a key, Forbidden with a wrong one."""
@@ -64,6 +105,18 @@ class Authenticator:
         if not self._is_admin(key):
             raise Forbidden("This key is not the admin key.")
         return self._admin
+
+    async def refreshed(self) -> None:
+        """After an UnknownKey: come back when the keyring is of this moment; raises Overloaded when that cannot be had."""
+        if not await self._refresh():
+            raise Overloaded("API keys cannot be looked up right now.", retry_after=_AWAY_RETRY_AFTER)
+
+    def _usable(self, known: KnownKey) -> Principal:
+        if known.expires_ms is not None and self._clock.wall_ms() >= known.expires_ms:
+            raise Unauthenticated("This API key has expired.")
+        if known.refusal:
+            raise Forbidden(known.refusal)
+        return known.principal
 
     def _is_admin(self, key: str) -> bool:
         """Whether the key is the admin key, compared in constant time."""

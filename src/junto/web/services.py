@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from junto.gateway.pipeline import Pipeline
     from junto.gateway.runtime import Current
     from junto.identity.authentication import Authenticator
+    from junto.identity.directory import Directory
     from junto.ports.clock import Clock
     from junto.ports.stores import ExchangeStore, Recorder
 
@@ -37,6 +38,7 @@ class WebServices:
     keeps_strangers_out: Callable[[], bool]  # whether pages of other hosts must be turned away
     make_id: Callable[[], str]
     clock: Clock
+    directory: Directory
     recorder: Recorder
     exchanges: ExchangeStore
     database_answers: Callable[[], Awaitable[bool]]

@@ -15,6 +15,9 @@ from junto.bootstrap.known import known_providers
 from junto.bootstrap.reload import Operation, ReloadRefused
 from junto.catalog.board import LiveBoard
 from junto.core.document import ConfigErrors
+from junto.identity.authentication import Authenticator, AuthMode
+from junto.identity.keyring import Keyring
+from junto.identity.principal import Principal
 from junto.providers.fake import Fake
 from junto.settings.load import parse
 from junto.settings.model import ServeOptions
@@ -65,7 +68,20 @@ class House:
             assembly=Assembly(self.fleet, self.board),
             board=self.board,
             clock=clock,
+            make_authenticator=self._authenticator,
+        )
+
+    def _authenticator(self, mode: AuthMode, open_client: Principal) -> Authenticator:
+        async def refresh() -> bool:
+            return True
+
+        return Authenticator(
+            mode=mode,
             admin_digest=b"",
+            open_client=open_client,
+            keyring=Keyring(),
+            clock=self.clock,
+            refresh=refresh,
         )
 
     def settings(self) -> Settings:
