@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
-from junto.identity.principal import Principal
+from junto.identity.authentication import Authenticator, UnknownKey
+from junto.identity.permission import require
+from junto.identity.principal import ApiScope, Principal
 from junto.web.services import WebServices
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+type _Ask = Callable[[Authenticator, bytes | None, bytes | None], Principal]
 
 
 def services_of(request: Request) -> WebServices:
@@ -18,20 +25,55 @@ def services_of(request: Request) -> WebServices:
 type Services = Annotated[WebServices, Depends(services_of)]
 
 
-def _header(request: Request, name: str) -> bytes | None:
-    value = request.headers.get(name)
-    return None if value is None else value.encode("latin-1")
-
-
 def admin_of(request: Request, services: Services) -> Principal:
     """The administrator; 401 without a key, 403 with a wrong one."""
-    return services.authenticator().for_admin(_header(request, "authorization"), _header(request, "x-api-key"))
+    return services.authenticator().for_admin(*_credentials(request))
 
 
-def caller_of(request: Request, services: Services) -> Principal:
-    """Whoever may use models."""
-    return services.authenticator().for_inference(_header(request, "authorization"), _header(request, "x-api-key"))
+def caller_with(scope: ApiScope) -> Callable[[Request, WebServices], Awaitable[Principal]]:
+    """The dependency that lets in whoever may use models, as long as the key has the scope."""
+
+    async def caller(request: Request, services: Services) -> Principal:
+        principal = await _principal(request, services, Authenticator.for_inference)
+        require(principal, scope)
+        return principal
+
+    return caller
+
+
+def account_with(scope: ApiScope) -> Callable[[Request, WebServices], Awaitable[Principal]]:
+    """The same, and the administrator as such in open mode too: for what is the caller's own, or the administrator's to see."""
+
+    async def account(request: Request, services: Services) -> Principal:
+        principal = await _principal(request, services, Authenticator.for_account)
+        require(principal, scope)
+        return principal
+
+    return account
 
 
 type Admin = Annotated[Principal, Depends(admin_of)]
-type Caller = Annotated[Principal, Depends(caller_of)]
+type Caller = Annotated[Principal, Depends(caller_with(ApiScope.INFERENCE))]
+type JobCaller = Annotated[Principal, Depends(caller_with(ApiScope.JOBS))]
+type JobAccount = Annotated[Principal, Depends(account_with(ApiScope.JOBS))]
+type UsageAccount = Annotated[Principal, Depends(account_with(ApiScope.READ_USAGE))]
+
+
+async def _principal(request: Request, services: WebServices, ask: _Ask) -> Principal:
+    """Whom the key belongs to; a key that this node does not know may have been made on another one just now."""
+    authenticator = services.authenticator()
+    credentials = _credentials(request)
+    try:
+        return ask(authenticator, *credentials)
+    except UnknownKey:
+        await authenticator.refreshed()
+        return ask(authenticator, *credentials)
+
+
+def _credentials(request: Request) -> tuple[bytes | None, bytes | None]:
+    return _header(request, "authorization"), _header(request, "x-api-key")
+
+
+def _header(request: Request, name: str) -> bytes | None:
+    value = request.headers.get(name)
+    return None if value is None else value.encode("latin-1")
