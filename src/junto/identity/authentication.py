@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from junto.core.errors import Forbidden, Overloaded, Unauthenticated
 from junto.identity.keys import PREFIX, digest, may_be_issued
-from junto.identity.principal import Principal
+from junto.identity.permission import require
+from junto.identity.principal import ApiScope, Principal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -90,13 +91,6 @@ class Authenticator:
             raise Unauthenticated(_UNKNOWN)
         return self._open_client if is_open else self._admin
 
-    def for_account(self, authorization: bytes | None, x_api_key: bytes | None) -> Principal:
-        """The administrator where the admin key is sent, in open mode too; else as `for_inference`."""
-        key = bearer(authorization, x_api_key)
-        if key is not None and self._is_admin(key):
-            return self._admin
-        return self.for_inference(authorization, x_api_key)
-
     def for_admin(self, authorization: bytes | None, x_api_key: bytes | None) -> Principal:
         """The administrator; raises Unauthenticated without a key, Forbidden with a wrong one."""
         key = bearer(authorization, x_api_key)
@@ -105,6 +99,23 @@ class Authenticator:
         if not self._is_admin(key):
             raise Forbidden("This key is not the admin key.")
         return self._admin
+
+    async def caller(self, authorization: bytes | None, x_api_key: bytes | None, scope: ApiScope) -> Principal:
+        """As `for_inference`, with a second look for a new key, and the scope that the key must have (Forbidden)."""
+        try:
+            principal = self.for_inference(authorization, x_api_key)
+        except UnknownKey:
+            await self.refreshed()
+            principal = self.for_inference(authorization, x_api_key)
+        require(principal, scope)
+        return principal
+
+    async def account(self, authorization: bytes | None, x_api_key: bytes | None, scope: ApiScope) -> Principal:
+        """The administrator where the admin key is sent, in open mode too; else as `caller`."""
+        key = bearer(authorization, x_api_key)
+        if key is not None and self._is_admin(key):
+            return self._admin
+        return await self.caller(authorization, x_api_key, scope)
 
     async def refreshed(self) -> None:
         """After an UnknownKey: come back when the keyring is of this moment; raises Overloaded when that cannot be had."""

@@ -6,15 +6,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
-from junto.identity.authentication import Authenticator, UnknownKey
-from junto.identity.permission import require
 from junto.identity.principal import ApiScope, Principal
 from junto.web.services import WebServices
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-type _Ask = Callable[[Authenticator, bytes | None, bytes | None], Principal]
 
 
 def services_of(request: Request) -> WebServices:
@@ -34,9 +30,7 @@ def caller_with(scope: ApiScope) -> Callable[[Request, WebServices], Awaitable[P
     """The dependency that lets in whoever may use models, as long as the key has the scope."""
 
     async def caller(request: Request, services: Services) -> Principal:
-        principal = await _principal(request, services, Authenticator.for_inference)
-        require(principal, scope)
-        return principal
+        return await services.authenticator().caller(*_credentials(request), scope)
 
     return caller
 
@@ -45,9 +39,7 @@ def account_with(scope: ApiScope) -> Callable[[Request, WebServices], Awaitable[
     """The same, and the administrator as such in open mode too: for what is the caller's own, or the administrator's to see."""
 
     async def account(request: Request, services: Services) -> Principal:
-        principal = await _principal(request, services, Authenticator.for_account)
-        require(principal, scope)
-        return principal
+        return await services.authenticator().account(*_credentials(request), scope)
 
     return account
 
@@ -57,17 +49,6 @@ type Caller = Annotated[Principal, Depends(caller_with(ApiScope.INFERENCE))]
 type JobCaller = Annotated[Principal, Depends(caller_with(ApiScope.JOBS))]
 type JobAccount = Annotated[Principal, Depends(account_with(ApiScope.JOBS))]
 type UsageAccount = Annotated[Principal, Depends(account_with(ApiScope.READ_USAGE))]
-
-
-async def _principal(request: Request, services: WebServices, ask: _Ask) -> Principal:
-    """Whom the key belongs to; a key that this node does not know may have been made on another one just now."""
-    authenticator = services.authenticator()
-    credentials = _credentials(request)
-    try:
-        return ask(authenticator, *credentials)
-    except UnknownKey:
-        await authenticator.refreshed()
-        return ask(authenticator, *credentials)
 
 
 def _credentials(request: Request) -> tuple[bytes | None, bytes | None]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from junto.core.errors import AllBackendsDown, JuntoError, NotFound, UpstreamFailure
+from junto.core.errors import AllBackendsDown, Forbidden, JuntoError, NotFound, UpstreamFailure
 from junto.dialects import ollama
 from junto.dialects.ollama.residency import Residency, render_residency, residency_of
 from junto.dialects.wire import Rendering
+from junto.identity.principal import ApiScope, Principal
 from junto.web.bodies import CallerGone, read_body
 from junto.web.replies import send_error
 
@@ -36,13 +37,15 @@ class ResidencyEndpoint:
         request_id = self._services.make_id()
         headers = dict(scope["headers"])
         try:
-            self._services.authenticator().for_inference(headers.get(b"authorization"), headers.get(b"x-api-key"))
+            principal = await self._services.authenticator().caller(
+                headers.get(b"authorization"), headers.get(b"x-api-key"), ApiScope.INFERENCE
+            )
             body = await read_body(receive, _SMALL, declared)
             residency = residency_of(body, chat=self._chat)
             if residency is None:
                 await self._inference(scope, _replay(body, receive), send)
                 return
-            answer = await self._serve(body, residency, request_id)
+            answer = await self._serve(body, residency, request_id, principal)
         except CallerGone:
             return
         except JuntoError as error:
@@ -56,13 +59,16 @@ class ResidencyEndpoint:
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": answer})
 
-    async def _serve(self, body: bytes, residency: Residency, request_id: str) -> bytes:
+    async def _serve(self, body: bytes, residency: Residency, request_id: str, principal: Principal) -> bytes:
         name = self._wire.peek(body).model
         runtime = self._services.current.runtime
-        candidates = runtime.snapshot.resolve(name).stages[0].candidates
-        if not candidates:
+        stage = runtime.snapshot.resolve(name).stages[0]
+        if not stage.candidates:
             raise NotFound(f"No backend has {name[:100]!r} now.", param="model")
-        target = runtime.targets[candidates[0].key]
+        target = runtime.targets[stage.candidates[0].key]
+        names = {stage.name, target.deployment.model, target.deployment.key}
+        if principal.allowed_models is not None and not names & principal.allowed_models:
+            raise Forbidden(f"This key may not use the model {name[:100]!r}.", param="model")
         act = target.provider.load if residency is Residency.LOAD else target.provider.unload
         try:
             await act(target.deployment.upstream_model)
