@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from junto.core.exchange import Attempted
+from junto.ports.observer import SwapEnded
 from junto.routing import breaker, smoothing
 from junto.routing.facts import Breaker, BreakerState
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from junto.gateway.runtime import Target
     from junto.gateway.slots import Slot
     from junto.ports.clock import Clock
-    from junto.ports.observer import Observer
+    from junto.ports.observer import AttemptObserver
 
 
 _ONE_PIECE = 0.001  # seconds; a stream that came faster came in one piece and tells nothing of its speed
@@ -50,7 +51,9 @@ class Attempt:
         "target",
     )
 
-    def __init__(self, exchange: Exchange, target: Target, *, clock: Clock, observer: Observer, retried: bool) -> None:
+    def __init__(
+        self, exchange: Exchange, target: Target, *, clock: Clock, observer: AttemptObserver, retried: bool
+    ) -> None:
         self.target = target
         self.milliseconds = 0  # at the upstream, once it has ended; waiting for a slot is not part of it
         self._exchange = exchange
@@ -100,6 +103,8 @@ class Attempt:
         self._note_breaker(ending, failure, now)
         if ending is Ending.ANSWERED:
             self._note_speed(now, output_tokens)
+            if self._cold:
+                self._tell_swap(now)
         kind = failure.kind.value if failure is not None else ("cancelled" if ending is Ending.CANCELLED else "")
         facts = self.target.deployment
         self.milliseconds = int((now - self._started) * 1000)
@@ -159,6 +164,19 @@ class Attempt:
         else:
             speeds = smoothing.observed(live, ttft=now - self._started)
         live.ttft, live.rate, live.load = speeds.ttft, speeds.rate, speeds.load
+
+    def _tell_swap(self, now: float) -> None:
+        facts = self.target.deployment
+        streamed = self._exchange.head.stream  # of a whole answer's time nobody knows how much was loading
+        self._observer.swap_ended(
+            SwapEnded(
+                backend=facts.backend,
+                model=facts.model,
+                operation="load",
+                ended_ms=self._clock.wall_ms(),
+                milliseconds=int(((self._first or now) - self._started) * 1000) if streamed else None,
+            )
+        )
 
     def _tell_breaker(self, now_in_force: Breaker) -> None:
         facts = self.target.deployment

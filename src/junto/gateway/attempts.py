@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from junto.gateway.runtime import Runtime, Target
     from junto.gateway.settlement import Settlement
     from junto.ports.clock import Clock
-    from junto.ports.observer import Observer
+    from junto.ports.observer import AttemptObserver
     from junto.ports.provider import Reply
     from junto.routing.facts import Plan
 
@@ -38,7 +38,7 @@ class Attempts:
     """Carries out a plan."""
 
     def __init__(
-        self, *, settlement: Settlement, observer: Observer, clock: Clock, jitter: Callable[[], float]
+        self, *, settlement: Settlement, observer: AttemptObserver, clock: Clock, jitter: Callable[[], float]
     ) -> None:
         self._settlement = settlement
         self._observer = observer

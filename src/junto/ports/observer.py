@@ -31,13 +31,16 @@ class RefusalObserver(Protocol):
 
 
 class SwapEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """A model was brought into, or put out of, a local backend's memory. `failure` is "" when that went well."""
+    """A model was brought into, or put out of, a local backend's memory. `failure` is "" when that went well.
+
+    `milliseconds` is None where the load was a part of something longer, and nobody knows which.
+    """
 
     backend: str
     model: str
     operation: str  # load | unload
     ended_ms: int  # since the epoch
-    milliseconds: int
+    milliseconds: int | None
     failure: str = ""
     job_id: str = ""  # the job that had to wait for it, if it was one
 
@@ -47,6 +50,10 @@ class SwapObserver(Protocol):
 
     def swap_ended(self, swap: SwapEnded) -> None:
         """A load or an unload ended, whoever asked for it: a person, or a request whose model was not in memory."""
+
+
+class AttemptObserver(Observer, SwapObserver, Protocol):
+    """Sees attempts, and the swaps that they make a backend do."""
 
 
 class DispatchEnded(msgspec.Struct, frozen=True, kw_only=True):
