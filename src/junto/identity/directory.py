@@ -136,6 +136,10 @@ class Directory:
         """A page of tenants."""
         return await self._store.tenants(after=after, limit=limit)
 
+    def new_budget_id(self) -> str:
+        """An id for a budget that a change may make."""
+        return self._make_id("bud")
+
     async def ensure_default_tenant(self) -> None:
         """The tenant that everything belongs to unless it is said otherwise."""
         await self._store.ensure_tenant(TenantRecord(id=DEFAULT_TENANT, name=DEFAULT_TENANT))

@@ -12,7 +12,7 @@ from junto.web.door import Door
 from junto.web.errors import install_error_handlers
 from junto.web.inference import InferenceEndpoint
 from junto.web.residency import ResidencyEndpoint
-from junto.web.routes import admin, anthropic_models, explain, health, home, models, ollama_catalog
+from junto.web.routes import admin, anthropic_models, clients, explain, health, home, models, ollama_catalog, tenants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +72,7 @@ def build_control_plane(services: WebServices) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
-    for module in (home, health, models, ollama_catalog, anthropic_models, explain, admin):
+    for module in (home, health, models, ollama_catalog, anthropic_models, explain, clients, tenants, admin):
         app.include_router(module.router)
     for path, wire in INFERENCE.items():
         app.add_api_route(
