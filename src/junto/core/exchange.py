@@ -61,6 +61,7 @@ class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     reasoning_tokens: int = 0
     usage_estimated: bool = False
     cost_nano: int = 0
+    paid: tuple[tuple[str, int], ...] = ()  # out of which reservations, and how much of each: (id, nano-dollars)
     price_date: str = ""
     ttft_ms: int = 0
     duration_ms: int = 0

@@ -1,0 +1,217 @@
+"""The ledger: one entry for each exchange and each job, written once and never changed; and usage, which is read from it.
+
+`post` runs for every exchange, in the transaction that stores it: prepared statements and plain tuples, and one look at the
+budgets for a whole batch. Only entries that were really written change a budget, so a journal that is replayed charges nobody
+twice. What an exchange had reserved is released in the same transaction, by what its record says it was paid from.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import case, func, or_, select, tuple_
+
+from junto.core.exchange import ExchangeRecord, Outcome
+from junto.core.periods import DAY_MS, day_of
+from junto.ports.money import Charge
+from junto.storage.repositories import money
+from junto.storage.tables.money import BUDGETS, LEDGER, RESERVATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sqlalchemy import CursorResult
+
+    from junto.ports.money import UsageQuery
+    from junto.storage.sessions import Session
+
+type Row = tuple[Any, ...]
+
+_FIELDS: Final = {  # of an ExchangeRecord, and the columns that they become; in the order of the rows
+    "tenant": "tenant_id",
+    "id": "id",
+    "client_id": "client_id",
+    "key_id": "key_id",
+    "started_ms": "at_ms",
+    "task_type": "task_type",
+    "model": "model",
+    "backend": "backend",
+    "input_tokens": "input_tokens",
+    "cache_read_tokens": "cache_read_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+    "output_tokens": "output_tokens",
+    "cost_nano": "cost_nano",
+    "price_date": "price_date",
+}
+_COLUMNS: Final = (*_FIELDS.values(), "kind", "day", "usage_estimated", "failed")
+_TENANT, _ID = 0, 1
+_IDS_AT_ONCE: Final = 400
+
+
+class LedgerWriter:
+    """Writes entries in batches; one for a whole process."""
+
+    def __init__(self) -> None:
+        self._plain: Callable[[ExchangeRecord], Row] = attrgetter(*_FIELDS)
+        names, places = ", ".join(_COLUMNS), ", ".join("?" * len(_COLUMNS))
+        self._sqlite = f"INSERT INTO ledger ({names}) VALUES ({places}) ON CONFLICT DO NOTHING"  # noqa: S608  own names
+        arrays = ", ".join(f"%s::{_array_type(name)}[]" for name in _COLUMNS)
+        self._postgres = (
+            f"INSERT INTO ledger ({names}) SELECT * FROM unnest({arrays}) "  # noqa: S608  own names
+            "ON CONFLICT DO NOTHING RETURNING tenant_id, id"
+        )
+        self._day = (0, "")  # the last one that was asked for: nearly all are of today
+
+    async def post(self, session: Session, records: Sequence[ExchangeRecord]) -> None:
+        """Write the entries of these exchanges and settle their budgets, in the session's transaction.
+
+        Exchanges that were made for a job make none: the job's own end does. The session must see all tenants.
+        """
+        charged = [record for record in records if not record.job_id]
+        if not charged:
+            return
+        rows = [self._row(record) for record in charged]
+        if not any(record.cost_nano or record.paid for record in charged):
+            await self._insert(session, rows)
+            return
+        new = await self._insert_new(session, rows)
+        costs: dict[tuple[str, str], int] = defaultdict(int)
+        paid: dict[str, int] = defaultdict(int)
+        for record in charged:
+            if new is not None:
+                if (record.tenant, record.id) not in new:
+                    continue
+                new.remove((record.tenant, record.id))  # it may be twice in one batch
+            _add_costs(costs, record.tenant, record.client_id, record.key_id, record.cost_nano)
+            for reservation, nano in record.paid:
+                paid[reservation] += nano
+        await _settle(session, costs, paid)
+
+    async def charge_job(self, session: Session, entry: Charge, *, reservation_holder: str) -> bool:
+        """Write a job's entry, charge it, and give back what its reservation has left, in the transaction that ends the job.
+
+        False when the entry was there before: then nothing is charged again. The session must see the budgets that the job is
+        paid from, its tenant's and its client's.
+        """
+        row = (*(getattr(entry, name) for name in _ENTRY_FIELDS), entry.kind, day_of(entry.at_ms))
+        new = await self._insert_new(session, [(*row, int(entry.usage_estimated), int(entry.failed))])
+        costs: dict[tuple[str, str], int] = defaultdict(int)
+        if new is None or new:
+            _add_costs(costs, entry.tenant_id, entry.client_id, entry.key_id, entry.cost_nano)
+        mine = RESERVATIONS.c.holder == reservation_holder
+        held = (await session.execute(select(RESERVATIONS.c.id, RESERVATIONS.c.amount_nano).where(mine))).all()
+        await _settle(session, costs, {row.id: row.amount_nano for row in held})
+        await money.release_holder(session, reservation_holder)
+        return new is None or bool(new)
+
+    def _row(self, record: ExchangeRecord) -> Row:
+        number, day = self._day
+        at_ms = record.started_ms
+        if at_ms // DAY_MS != number:
+            number, day = self._day = (at_ms // DAY_MS, day_of(at_ms))
+        return (
+            *self._plain(record),
+            "exchange",
+            day,
+            1 if record.usage_estimated else 0,
+            1 if record.outcome is Outcome.ERROR else 0,
+        )
+
+    async def _insert(self, session: Session, rows: Sequence[Row]) -> CursorResult[Any]:
+        connection = session.connection
+        if connection.dialect.name == "sqlite":
+            return await connection.exec_driver_sql(self._sqlite, list(rows))
+        columns = tuple(list(column) for column in zip(*map(_without_nul, rows), strict=True))
+        return await connection.exec_driver_sql(self._postgres, columns)
+
+    async def _insert_new(self, session: Session, rows: Sequence[Row]) -> set[tuple[str, str]] | None:
+        """Insert the rows whose ids are not there yet; which ones those were, None for all of them."""
+        if session.connection.dialect.name != "sqlite":
+            return {(row.tenant_id, row.id) for row in await self._insert(session, rows)}
+        async with session.connection.begin_nested() as savepoint:
+            if (await self._insert(session, rows)).rowcount == len(rows):
+                return None
+            await savepoint.rollback()
+        # Some were there: a journal is being replayed. The driver does not say which, so look, and insert the others.
+        there = await _there(session, rows)
+        fresh = {(row[_TENANT], row[_ID]): row for row in rows if (row[_TENANT], row[_ID]) not in there}
+        if fresh:
+            await self._insert(session, list(fresh.values()))
+        return set(fresh)
+
+
+_ENTRY_FIELDS: Final = tuple(_FIELDS.values())
+
+
+async def usage(session: Session, query: UsageQuery) -> list[dict[str, Any]]:
+    """A row for each of the last days that had any use, oldest first."""
+    today = int((await session.execute(select(session.now_ms))).scalar_one())
+    entry = LEDGER.c
+    since = day_of(today - (query.days - 1) * DAY_MS)
+    sums = {
+        "jobs": case((entry.kind == "job", 1), else_=0),
+        "requests": case((entry.kind == "exchange", 1), else_=0),
+        "failures": entry.failed,
+        "tokens_in": entry.input_tokens + entry.cache_read_tokens + entry.cache_write_tokens,
+        "tokens_out": entry.output_tokens,
+        "tokens_cached": entry.cache_read_tokens,
+        "cost_nano": entry.cost_nano,
+    }
+    asked = (
+        select(entry.day, *(func.sum(column).label(name) for name, column in sums.items()))
+        .where(session.within(LEDGER), entry.day >= since)
+        .group_by(entry.day)
+        .order_by(entry.day)
+    )
+    if query.client_id is not None:
+        asked = asked.where(entry.client_id == query.client_id)
+    if query.tenant_id is not None:
+        asked = asked.where(entry.tenant_id == query.tenant_id)
+    rows = (await session.execute(asked)).mappings()
+    return [{"date": row["day"], **{name: int(row[name]) for name in sums}} for row in rows]
+
+
+def _add_costs(costs: dict[tuple[str, str], int], tenant: str, client: str, key: str, nano: int) -> None:
+    """Count a cost against everyone whose budget it comes from."""
+    if nano:
+        costs["tenant", tenant] += nano
+        if client:
+            costs["client", client] += nano
+        if key:
+            costs["key", key] += nano
+
+
+async def _settle(session: Session, costs: Mapping[tuple[str, str], int], paid: Mapping[str, int]) -> None:
+    """Move what was used from reserved to spent, in all budgets that are concerned."""
+    if not costs and not paid:
+        return
+    behind = await money.budgets_behind(session, paid) if paid else set()
+    budgets = await money.lock_budgets(session, or_(money.owned_by(costs), BUDGETS.c.id.in_(behind)))
+    taken = await money.take(session, paid) if paid else {}
+    for budget in budgets:
+        spent = costs.get((budget.scope, budget.scope_id), 0)
+        released = taken.get(budget.id, 0)
+        if spent or released:
+            await money.spend(session, budget, spent=spent, released=released)
+
+
+async def _there(session: Session, rows: Sequence[Row]) -> set[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
+    key = tuple_(LEDGER.c.tenant_id, LEDGER.c.id)
+    for start in range(0, len(rows), _IDS_AT_ONCE):
+        ids = [(row[_TENANT], row[_ID]) for row in rows[start : start + _IDS_AT_ONCE]]
+        found.update((row.tenant_id, row.id) for row in await session.execute(select(*key.clauses).where(key.in_(ids))))
+    return found
+
+
+def _without_nul(row: Row) -> Iterable[Any]:
+    """Postgres has no text with a NUL in it, and a caller's task type may have one: that must not lose an entry."""
+    return (value.replace("\0", "") if value.__class__ is str and "\0" in value else value for value in row)
+
+
+def _array_type(column: str) -> str:
+    if column in {"usage_estimated", "failed"}:
+        return "int"
+    return "bigint" if column.endswith(("_tokens", "_ms", "_nano")) else "text"

@@ -1,0 +1,293 @@
+"""Budgets and the reservations on them. Locks rows in one order (key, client, tenant), so that nobody waits in a circle.
+
+Invariant: `spent + reserved <= limit` whenever money is drawn, and a budget's `reserved` is the sum of its reservations. When a
+window is over, `spent` begins again at nothing and `reserved` goes over into the next one: what is held is paid from the window
+in which its ledger entry is written. Only the database's clock says when that is.
+
+Budgets are looked up by id, or by whose they are, and not within a tenant: a service's own budgets pay for what it does on
+behalf of another tenant. So these functions need a session of the operator, or one that sees all budgets that are named.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, Update, case, delete, insert, select, tuple_, update
+
+from junto.core.errors import Overloaded
+from junto.core.money import usd_from_nano
+from junto.core.periods import Period, instant, window_end, window_start
+from junto.ports.money import BudgetState, NoRoom
+from junto.storage.sessions import Operator
+from junto.storage.tables.money import BUDGETS, RESERVATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import RowMapping
+
+    from junto.identity.principal import Budget
+    from junto.storage.sessions import Session
+
+JOB_LIFE_MS: Final = 30 * 24 * 60 * 60 * 1000  # of a job's reservation, if nobody ends the job before
+_SWEPT_AT_ONCE: Final = 500
+_BOUND: Final = 400  # ids in one IN (...)
+
+_RANK = case((BUDGETS.c.scope == "key", 0), (BUDGETS.c.scope == "client", 1), else_=2)
+
+
+class Locked(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget whose row nobody else can change until the transaction ends, in the window of now."""
+
+    id: str
+    tenant_id: str
+    scope: str
+    scope_id: str
+    period: str
+    limit_nano: int
+    spent_nano: int
+    reserved_nano: int
+    window_ms: int
+    now_ms: int
+
+    @property
+    def room(self) -> int:
+        """What may still be drawn; below zero when a limit was lowered, or something cost more than was known."""
+        return self.limit_nano - self.spent_nano - self.reserved_nano
+
+
+async def lock_budgets(session: Session, which: ColumnElement[bool]) -> list[Locked]:
+    """The budgets that match, locked, in the order in which everybody locks them."""
+    found = await session.execute(_budgets(session).where(which).order_by(_RANK, BUDGETS.c.id).with_for_update())
+    return [_in_window(row) for row in found.mappings()]
+
+
+async def lock_by_id(session: Session, ids: Iterable[str]) -> list[Locked]:
+    """Those budgets that still are there."""
+    return await lock_budgets(session, BUDGETS.c.id.in_(list(ids)))
+
+
+def no_room(budget: Locked, asked: int) -> NoRoom:
+    """The refusal, in words that tell of the budget's limit and not of what others have used of it."""
+    limit = f"The {budget.period} budget of {budget.scope} {budget.scope_id} ({usd_from_nano(budget.limit_nano)} USD)"
+    end = window_end(budget.period, budget.now_ms)
+    if asked > budget.limit_nano:
+        message, until = f"{limit} is less than this request may cost ({usd_from_nano(asked)} USD).", None
+    elif end is None:
+        message, until = f"{limit} has no room left for this request, and does not reset.", None
+    else:
+        message, until = (
+            f"{limit} has no room left for this request until {instant(end)}.",
+            (end - budget.now_ms) / 1000,
+        )
+    return NoRoom(message, budget_id=budget.id, room=budget.room, retry_after=until)
+
+
+async def draw(session: Session, budget: Locked, nano: int) -> None:
+    """Hold that much back from a locked budget that has room for it."""
+    drawn = await session.execute(
+        _change(budget, spent=0, reserved=BUDGETS.c.reserved_nano + nano).where(
+            _spent(budget) + BUDGETS.c.reserved_nano + nano <= BUDGETS.c.limit_nano
+        )
+    )
+    if drawn.rowcount != 1:  # cannot be while the row is locked
+        raise no_room(budget, nano)
+
+
+async def spend(session: Session, budget: Locked, *, spent: int, released: int) -> None:
+    """What was used becomes spent, whatever the limit says, and is held back no longer."""
+    reserved = BUDGETS.c.reserved_nano
+    left = case((reserved > released, reserved - released), else_=0)
+    await session.execute(_change(budget, spent=spent, reserved=left))
+
+
+async def take(session: Session, amounts: Mapping[str, int]) -> dict[str, int]:
+    """Take so much, or what there is, out of reservations (by id) whose budgets are locked; gives what was taken, by budget."""
+    taken: dict[str, int] = defaultdict(int)
+    for row in await lock_reservations(session, amounts):
+        amount = min(amounts[row["id"]], row["amount_nano"])
+        taken[row["budget_id"]] += amount
+        await session.execute(
+            update(RESERVATIONS)
+            .where(RESERVATIONS.c.tenant_id == row["tenant_id"], RESERVATIONS.c.id == row["id"])
+            .values(amount_nano=RESERVATIONS.c.amount_nano - amount)
+        )
+    return taken
+
+
+async def lock_reservations(session: Session, ids: Iterable[str]) -> list[RowMapping]:
+    """The reservations of those that still are there, locked, in the order in which everybody locks them."""
+    rows: list[RowMapping] = []
+    for some in _portions(sorted(ids)):
+        asked = select(RESERVATIONS).where(RESERVATIONS.c.id.in_(some)).order_by(RESERVATIONS.c.id).with_for_update()
+        rows.extend((await session.execute(asked)).mappings())
+    return rows
+
+
+async def budgets_behind(session: Session, reservations: Iterable[str]) -> set[str]:
+    """The budgets that these reservations are of; locks nothing."""
+    found: set[str] = set()
+    for ids in _portions(list(reservations)):
+        asked = select(RESERVATIONS.c.budget_id).where(RESERVATIONS.c.id.in_(ids))
+        found.update((await session.execute(asked)).scalars())
+    return found
+
+
+async def give_back(session: Session, amounts: Mapping[str, int]) -> None:
+    """Give back so much of each reservation, by its id."""
+    budgets = await lock_by_id(session, await budgets_behind(session, amounts))
+    taken = await take(session, amounts)
+    for budget in budgets:
+        if nano := taken.get(budget.id, 0):
+            await spend(session, budget, spent=0, released=nano)
+
+
+async def release(session: Session, which: ColumnElement[bool]) -> int:
+    """Give back all of the reservations that match, and delete them; returns how many there were."""
+    held = select(RESERVATIONS.c.id, RESERVATIONS.c.budget_id).where(which).limit(_SWEPT_AT_ONCE)
+    found = (await session.execute(held)).all()
+    if not found:
+        return 0
+    budgets = await lock_by_id(session, {row.budget_id for row in found})
+    still = [row["id"] for row in await lock_reservations(session, [row.id for row in found])]
+    # Once more by the same condition: a holder may have renewed between the look and the lock.
+    gone = await session.execute(
+        delete(RESERVATIONS)
+        .where(which, RESERVATIONS.c.id.in_(still))
+        .returning(RESERVATIONS.c.budget_id, RESERVATIONS.c.amount_nano)
+    )
+    freed: dict[str, int] = defaultdict(int)
+    count = 0
+    for row in gone:
+        freed[row.budget_id] += row.amount_nano
+        count += 1
+    for budget in budgets:
+        if nano := freed.get(budget.id, 0):
+            await spend(session, budget, spent=0, released=nano)
+    return count
+
+
+async def release_holder(session: Session, holder: str) -> int:
+    """Give back all that this holder (a job that was cancelled, say) has reserved."""
+    return await release(session, RESERVATIONS.c.holder == holder)
+
+
+async def sweep(session: Session) -> int:
+    """Give back what is left of expired reservations; returns how many there were."""
+    return await release(session, RESERVATIONS.c.expires_ms < session.now_ms)
+
+
+async def reserve_for_job(
+    session: Session, *, holder: str, budgets: Sequence[Budget], nano: int, life_ms: int = JOB_LIFE_MS
+) -> None:
+    """Hold back what a job may cost from every budget that it is paid from, or (NoRoom, a BudgetExceeded) from none.
+
+    Belongs into the transaction that writes the job down. `holder` is the job's id; a budget that was removed meanwhile is none.
+    """
+    if not budgets:
+        return
+    found = await lock_by_id(session, [budget.id for budget in budgets])
+    if len(found) < len(budgets) and not isinstance(session.scope, Operator):
+        # It may be there and be another tenant's (a service acts for that one): then it must not be passed over.
+        raise Overloaded("The budgets of this job cannot be seen right now.", retry_after=1.0)
+    for budget in found:
+        if budget.room < nano:
+            raise no_room(budget, nano)
+    for budget in found:
+        await draw(session, budget, nano)
+        await session.execute(insert(RESERVATIONS).values(job_row(budget, holder, nano, life_ms)))
+
+
+def job_row(budget: Locked, holder: str, nano: int, life_ms: int) -> dict[str, Any]:
+    """A reservation that is made once and ended once."""
+    return reservation_row(budget, id=f"{holder}.{budget.id}", holder=holder, nano=nano, life_ms=life_ms)
+
+
+def reservation_row(budget: Locked, *, id: str, holder: str, nano: int, life_ms: int) -> dict[str, Any]:
+    """A reservation on a locked budget, that expires so long from now."""
+    return {
+        "tenant_id": budget.tenant_id,
+        "id": id,
+        "budget_id": budget.id,
+        "holder": holder,
+        "amount_nano": nano,
+        "window_ms": budget.window_ms,
+        "expires_ms": budget.now_ms + life_ms,
+    }
+
+
+async def budget_states(session: Session, scope: str | None, scope_id: str | None) -> list[BudgetState]:
+    """Budgets as they stand now; a window that is over shows as the one that has begun."""
+    asked = _budgets(session).where(session.within(BUDGETS)).order_by(BUDGETS.c.tenant_id, _RANK, BUDGETS.c.scope_id)
+    if scope is not None:
+        asked = asked.where(BUDGETS.c.scope == scope)
+    if scope_id is not None:
+        asked = asked.where(BUDGETS.c.scope_id == scope_id)
+    return [_state(_in_window(row)) for row in (await session.execute(asked)).mappings()]
+
+
+def owned_by(owners: Iterable[tuple[str, str]]) -> ColumnElement[bool]:
+    """The budgets of these owners, each a scope and an id."""
+    return tuple_(BUDGETS.c.scope, BUDGETS.c.scope_id).in_(list(owners))
+
+
+def _budgets(session: Session) -> Select[Any]:
+    return select(BUDGETS, session.now_ms.label("now_ms"))
+
+
+def _in_window(row: RowMapping) -> Locked:
+    now = int(row["now_ms"])
+    start = window_start(row["period"], now)
+    over = row["period"] != Period.TOTAL and row["window_ms"] < start
+    return Locked(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        scope=row["scope"],
+        scope_id=row["scope_id"],
+        period=row["period"],
+        limit_nano=row["limit_nano"],
+        spent_nano=0 if over else row["spent_nano"],
+        reserved_nano=row["reserved_nano"],
+        window_ms=start if over else row["window_ms"],
+        now_ms=now,
+    )
+
+
+def _spent(budget: Locked) -> ColumnElement[int]:
+    """What is spent in the window of now, as the database computes it."""
+    return case((BUDGETS.c.window_ms < budget.window_ms, 0), else_=BUDGETS.c.spent_nano)
+
+
+def _change(budget: Locked, *, spent: int, reserved: ColumnElement[int]) -> Update:
+    """The statement that adds to what is spent, sets what is reserved, and opens the window of now if that is due."""
+    return (
+        update(BUDGETS)
+        .where(BUDGETS.c.tenant_id == budget.tenant_id, BUDGETS.c.id == budget.id)
+        .values(
+            spent_nano=_spent(budget) + spent,
+            reserved_nano=reserved,
+            window_ms=budget.window_ms,
+            updated_ms=budget.now_ms,
+        )
+    )
+
+
+def _state(budget: Locked) -> BudgetState:
+    return BudgetState(
+        id=budget.id,
+        tenant_id=budget.tenant_id,
+        scope=budget.scope,
+        scope_id=budget.scope_id,
+        period=budget.period,
+        limit_nano=budget.limit_nano,
+        spent_nano=budget.spent_nano,
+        reserved_nano=budget.reserved_nano,
+        window_ms=budget.window_ms,
+        resets_ms=window_end(budget.period, budget.now_ms),
+    )
+
+
+def _portions(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (ids[start : start + _BOUND] for start in range(0, len(ids), _BOUND))
