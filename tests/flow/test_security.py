@@ -52,6 +52,10 @@ ADMIN = {
     ("GET", "/admin/responses/stats"),
     ("GET", "/admin/responses/{exchange_id}"),
     ("POST", "/routing/explain"),
+    ("GET", "/models"),
+    ("POST", "/models/{name}/load"),
+    ("POST", "/models/{name}/unload"),
+    ("GET", "/clients/{client_id}/webhook-secret"),
 }
 VERBS = {
     (method, f"/api/{verb}")

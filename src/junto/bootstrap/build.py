@@ -25,6 +25,7 @@ from junto.catalog.board import LiveBoard
 from junto.gateway.admission import Admission
 from junto.gateway.attempts import Attempts
 from junto.gateway.heartbeat import Heartbeats
+from junto.gateway.loading import Loader
 from junto.gateway.pipeline import Pipeline
 from junto.gateway.settlement import Settlement
 from junto.gateway.slots import SlotPool
@@ -107,12 +108,15 @@ async def build(
         await replicas.start()
         await operation.start(beat=beat)
         stack.push_async_callback(operation.stop)
+        loader = Loader(operation.current, heartbeats=heartbeats, clock=clock, observer=observer)
+        stack.push_async_callback(loader.close)
         app = build_app(
             WebServices(
                 build=build_of,
                 current=operation.current,
                 pipeline=pipeline,
                 heartbeats=heartbeats,
+                loader=loader,
                 authenticator=lambda: operation.authenticator,
                 body_limit=lambda: operation.body_limit,
                 keeps_strangers_out=lambda: operation.keeps_strangers_out,

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from junto.catalog.model import Kind
 from junto.core.errors import (
-    AllBackendsDown,
     FailureKind,
+    Forbidden,
     InvalidField,
     NotFound,
     Overloaded,
-    UnknownModel,
     Unsupported,
+    UpstreamFailed,
     UpstreamFailure,
 )
 from junto.core.sensitivity import Locality
@@ -100,15 +100,24 @@ class Loader:
         return self._failures
 
     async def move(
-        self, move: Move, name: str, *, patience: float | None = None, allowed: frozenset[str] | None = None
+        self,
+        move: Move,
+        name: str,
+        *,
+        patience: float | None = None,
+        allowed: frozenset[str] | None = None,
+        lenient: bool = False,
     ) -> Moved | None:
         """Load or unload, and wait for it: for ever, or `patience` seconds; then it goes on alone, and None comes back.
 
         A load takes the first backend that does it: those that are up first, then where it is in memory already, then by priority.
-        An unload empties all. Raises UnknownModel, NotFound, InvalidField (nothing of that name is ours to load), AllBackendsDown
-        with a reason for each backend, Overloaded when too many are under way. `allowed` is a client's list of models.
+        An unload empties all. Raises UnknownModel, NotFound, InvalidField (nothing of that name is ours to load), UpstreamFailed
+        with a reason for each backend, Overloaded when too many are under way; Forbidden where `allowed`, a client's list of
+        models, has none of that name. A `lenient` caller may name a group, and what is not ours to load is no error to it.
         """
-        targets = self._targets(move, name, allowed)
+        targets = self._targets(move, name, allowed, lenient=lenient)
+        if not targets:
+            return Moved(model=name, backends=(), milliseconds=0)
         work = self._join(move, self._current.runtime.snapshot.resolve(name).name, targets)
         work.waiting += 1
         try:
@@ -120,7 +129,12 @@ class Loader:
         if not done:
             work.alone = True
             return None
-        return work.task.result()
+        try:
+            return work.task.result()
+        except InvalidField:
+            if lenient:
+                return Moved(model=name, backends=(), milliseconds=0)
+            raise
 
     async def close(self) -> None:
         """Break off what is under way; safe to call twice."""
@@ -148,20 +162,20 @@ class Loader:
         task.add_done_callback(over)
         return work
 
-    def _targets(self, move: Move, name: str, allowed: frozenset[str] | None) -> list[Target]:
+    def _targets(self, move: Move, name: str, allowed: frozenset[str] | None, *, lenient: bool) -> list[Target]:
         runtime = self._current.runtime
         resolution = runtime.snapshot.resolve(name)
         candidates = resolution.stages[0].candidates
         if allowed is not None:
             candidates = tuple(each for each in candidates if {each.model, each.key, resolution.name} & allowed)
             if not candidates:
-                raise UnknownModel(f"There is no model {name[:100]!r} here.", param="model")
-        if resolution.kind is Kind.GROUP:
+                raise Forbidden(f"This key may not use the model {name[:100]!r}.", param="model")
+        if resolution.kind is Kind.GROUP and not lenient:
             raise InvalidField(f"{name[:100]} is a group: name one of its models.", param="model")
         if not candidates:
             raise NotFound(f"No backend has {name[:100]!r} now.", param="model")
         local = [each for each in candidates if each.locality is Locality.LOCAL and each.enabled]
-        if not local:
+        if not local and not lenient:
             raise InvalidField(f"{name[:100]} runs in a cloud: there is nothing to {move}.", param="model")
         if move is Move.LOAD:
             local.sort(key=lambda each: (not each.backend_live.up, not _is_resident(each), each.priority))
@@ -185,7 +199,7 @@ class Loader:
                 if move is Move.LOAD:
                     break
         if refused and (not done or move is Move.UNLOAD):
-            raise AllBackendsDown(f"{name[:100]} could not be {move}ed.", reasons=refused, retry_after=_RETRY_AFTER)
+            raise UpstreamFailed(f"{name[:100]} could not be {move}ed.", reasons=refused, retry_after=_RETRY_AFTER)
         if not done:
             raise InvalidField(unable[0], param="model", reasons=unable)
         milliseconds = int((self._clock.monotonic() - started) * 1000)

@@ -12,7 +12,18 @@ from junto.web.door import Door
 from junto.web.errors import install_error_handlers
 from junto.web.inference import InferenceEndpoint
 from junto.web.residency import ResidencyEndpoint
-from junto.web.routes import admin, anthropic_models, clients, explain, health, home, models, ollama_catalog, tenants
+from junto.web.routes import (
+    admin,
+    anthropic_models,
+    clients,
+    explain,
+    health,
+    home,
+    local_models,
+    models,
+    ollama_catalog,
+    tenants,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +83,18 @@ def build_control_plane(services: WebServices) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
-    for module in (home, health, models, ollama_catalog, anthropic_models, explain, clients, tenants, admin):
+    for module in (
+        home,
+        health,
+        models,
+        local_models,
+        ollama_catalog,
+        anthropic_models,
+        explain,
+        clients,
+        tenants,
+        admin,
+    ):
         app.include_router(module.router)
     for path, wire in INFERENCE.items():
         app.add_api_route(

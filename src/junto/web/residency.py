@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from junto.core.errors import AllBackendsDown, Forbidden, JuntoError, NotFound, UpstreamFailure
+from junto.core.errors import JuntoError
 from junto.dialects import ollama
 from junto.dialects.ollama.residency import Residency, render_residency, residency_of
 from junto.dialects.wire import Rendering
-from junto.identity.principal import ApiScope, Principal
+from junto.gateway.loading import Move
+from junto.identity.principal import ApiScope
 from junto.web.bodies import CallerGone, read_body
 from junto.web.replies import send_error
+from junto.web.server import HANGUP
 
 if TYPE_CHECKING:
     from junto.dialects.wire import Wire
+    from junto.identity.principal import Principal
     from junto.web.asgi import App, Message, Receive, Scope, Send
     from junto.web.services import WebServices
 
@@ -34,6 +38,20 @@ class ResidencyEndpoint:
         if declared > _SMALL:
             await self._inference(scope, receive, send)
             return
+        connection = scope.get("extensions", {}).get(HANGUP)
+        if connection is not None:  # who goes away does not wait for the load, which ends when nobody does
+            connection.cancel_on_hangup(asyncio.current_task())
+        try:
+            await self._answer(scope, receive, send, declared)
+        except asyncio.CancelledError:
+            if connection is None:
+                raise
+            connection.close()
+        finally:
+            if connection is not None:
+                connection.cancel_on_hangup(None)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, declared: int) -> None:
         request_id = self._services.make_id()
         headers = dict(scope["headers"])
         try:
@@ -61,19 +79,9 @@ class ResidencyEndpoint:
 
     async def _serve(self, body: bytes, residency: Residency, request_id: str, principal: Principal) -> bytes:
         name = self._wire.peek(body).model
-        runtime = self._services.current.runtime
-        stage = runtime.snapshot.resolve(name).stages[0]
-        if not stage.candidates:
-            raise NotFound(f"No backend has {name[:100]!r} now.", param="model")
-        target = runtime.targets[stage.candidates[0].key]
-        names = {stage.name, target.deployment.model, target.deployment.key}
-        if principal.allowed_models is not None and not names & principal.allowed_models:
-            raise Forbidden(f"This key may not use the model {name[:100]!r}.", param="model")
-        act = target.provider.load if residency is Residency.LOAD else target.provider.unload
-        try:
-            await act(target.deployment.upstream_model)
-        except UpstreamFailure as failure:
-            raise AllBackendsDown("The backend did not do it.", reasons=[failure.kind.value]) from failure
+        move = Move.LOAD if residency is Residency.LOAD else Move.UNLOAD
+        # Lenient: Ollama's clients load whatever they are about to use, a cloud's model or a group as well.
+        await self._services.loader.move(move, name, allowed=principal.allowed_models, lenient=True)
         rendering = Rendering(id=request_id, model=name, created=self._services.clock.wall_ms() // 1000)
         return render_residency(residency, rendering, chat=self._chat)
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from junto.gateway.heartbeat import Heartbeats
+    from junto.gateway.loading import Loader
     from junto.gateway.pipeline import Pipeline
     from junto.gateway.runtime import Current
     from junto.identity.authentication import Authenticator
@@ -33,6 +34,7 @@ class WebServices:
     current: Current
     pipeline: Pipeline
     heartbeats: Heartbeats
+    loader: Loader
     authenticator: Callable[[], Authenticator]
     body_limit: Callable[[], int]
     keeps_strangers_out: Callable[[], bool]  # whether pages of other hosts must be turned away
