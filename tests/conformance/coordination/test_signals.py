@@ -11,10 +11,11 @@ import pytest
 from junto.coordination.signals_memory import MemorySignals
 from junto.coordination.signals_redis import RedisSignals
 from junto.core.secret import Secret
+from tests.conformance.coordination.waiting import until
 from tests.conformance.redis_server import RedisServer, running_redis
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from junto.ports.signals import Signals
 
@@ -47,13 +48,6 @@ async def pair(redis: RedisServer) -> AsyncIterator[tuple[RedisSignals, RedisSig
             stack.push_async_callback(node.close)
             await asyncio.wait_for(node.heard(), 5)
         yield nodes[0], nodes[1]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens soon."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  what is waited for knows no event
-            await asyncio.sleep(0.005)
 
 
 async def test_every_subscriber_of_the_topic_hears_a_message_once_and_others_do_not(signals: Signals) -> None:
