@@ -34,6 +34,7 @@ from junto.telemetry.logging import ExchangeLog
 from junto.telemetry.metrics import Metrics
 from junto.telemetry.observers import Observers
 from junto.web.app import build_app
+from junto.web.outbox import Outbox
 from junto.web.services import Build, WebServices
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ async def build(
                 clock=clock,
                 directory=identity.directory,
                 recorder=storage.journal,
+                outbox=Outbox(storage.journal.commit),
                 exchanges=storage.exchanges,
                 database_answers=storage.answers,
                 reload=operation.reload,

@@ -7,11 +7,12 @@ is told inside the stream, in the caller's dialect, and what was already sent st
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from junto.core.errors import FailureKind, JuntoError, UpstreamFailed, UpstreamFailure
 from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.money import usd_from_nano
+from junto.core.sensitivity import Sensitivity
 from junto.gateway.attempt import Attempt, Ending
 from junto.gateway.runtime import lines_of
 from junto.gateway.settlement import STORED_BODY_LIMIT, Settlement
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
     from junto.gateway.runtime import Header
 
 BROKEN_OFF = "The model's answer broke off."
+_USUAL: Final = {
+    tier: lines_of(
+        (
+            (b"x-junto-attempts", b"1"),
+            (b"x-junto-sensitivity", tier.label.encode()),
+            (b"x-junto-cost-usd", usd_from_nano(0).encode()),
+        )
+    )
+    for tier in Sensitivity
+}
 
 
 class Answer:
@@ -75,6 +86,9 @@ class Answer:
 
     def head_lines(self) -> bytes:
         """The same as lines of a response's head."""
+        exchange, record = self._exchange, self.record
+        if record is not None and not record.cost_nano and len(exchange.attempts) == 1 and not self.is_fallback:
+            return self._attempt.target.head_lines + _USUAL[exchange.sensitivity]  # most answers of local models
         return self._attempt.target.head_lines + lines_of(self._own_headers())
 
     def _own_headers(self) -> list[Header]:

@@ -23,16 +23,22 @@ class Arrival:
 
     `sensitivity` and `task_type` are what the caller said in headers; None where it said nothing. `timeout` is seconds
     the caller is willing to wait for the answer to begin. `on_wait` is called with the place in the queue while a stream
-    waits for a slot. `extra_head` are header lines of the dialect that a relay passes on.
+    waits for a slot. `extra_head` are header lines of the dialect that a relay passes on. `commits`: whoever has sent this
+    commits the recorder itself before it acknowledges a whole answer. `job_id` is the job that this is an attempt of,
+    `prompt_version` the prompt template that was put in, `priority` the job's.
     """
 
     __slots__ = (
         "body",
+        "commits",
         "extra_head",
         "id",
+        "job_id",
         "on_wait",
         "parent_id",
         "principal",
+        "priority",
+        "prompt_version",
         "sensitivity",
         "session",
         "task_type",
@@ -54,6 +60,10 @@ class Arrival:
         parent_id: str = "",
         extra_head: bytes = b"",
         on_wait: Callable[[int], Awaitable[None]] | None = None,
+        commits: bool = False,
+        job_id: str = "",
+        prompt_version: str = "",
+        priority: int = 5,
     ) -> None:
         self.id = id
         self.wire = wire
@@ -66,6 +76,10 @@ class Arrival:
         self.parent_id = parent_id
         self.extra_head = extra_head
         self.on_wait = on_wait
+        self.commits = commits
+        self.job_id = job_id
+        self.prompt_version = prompt_version
+        self.priority = priority
 
 
 class Exchange(msgspec.Struct, kw_only=True, eq=False):

@@ -1,6 +1,7 @@
 """What an exchange comes to: usage, cost, the stored record. Runs once for every admitted exchange, however it ended.
 
-The record is appended to the recorder before the end of the answer is acknowledged to the caller.
+The record is in the recorder before the end of the answer is acknowledged to the caller; whole answers whose edge commits the
+recorder itself are written down together with others of the same moment.
 """
 
 from __future__ import annotations
@@ -66,6 +67,10 @@ class Settlement:
             started_ms=exchange.started_ms,
             tenant=exchange.principal.tenant,
             client=exchange.principal.client,
+            client_id=exchange.principal.client_id,
+            key_id=exchange.principal.key_id,
+            job_id=arrival.job_id,
+            prompt_version=arrival.prompt_version,
             wire=arrival.wire.name,
             operation=arrival.wire.operation.value,
             requested_model=exchange.head.model,
@@ -98,38 +103,42 @@ class Settlement:
             answer_body=b"".join(stored) if full else b"",
             truncated=truncated or (full and len(arrival.body) > STORED_BODY_LIMIT),
         )
-        self._write(record)
+        if arrival.commits and not exchange.head.stream:
+            self._recorder.add(record)
+        else:
+            self._recorder.append(record)
+        self._observer.exchange_ended(record)
         return record
 
     def refused(self, exchange: Exchange, error: JuntoError | None, *, keep: str) -> None:
         """Settle an exchange that got no answer: an error, or (None) the caller went away first."""
         arrival = exchange.arrival
         full = keep == "full"
-        self._write(
-            ExchangeRecord(
-                id=exchange.id,
-                started_ms=exchange.started_ms,
-                tenant=exchange.principal.tenant,
-                client=exchange.principal.client,
-                wire=arrival.wire.name,
-                operation=arrival.wire.operation.value,
-                requested_model=exchange.head.model[:200],
-                sensitivity=exchange.sensitivity.label,
-                task_type=exchange.task_type,
-                stream=exchange.head.stream,
-                outcome=Outcome.CANCELLED if error is None else Outcome.ERROR,
-                status=499 if error is None else error.status,
-                error_code="" if error is None else error.code,
-                duration_ms=int((self._clock.monotonic() - exchange.started) * 1000),
-                attempts=tuple(exchange.attempts),
-                parent_id=arrival.parent_id,
-                keep=keep,
-                request_body=arrival.body[:STORED_BODY_LIMIT] if full else b"",
-                truncated=full and len(arrival.body) > STORED_BODY_LIMIT,
-            )
+        record = ExchangeRecord(
+            id=exchange.id,
+            started_ms=exchange.started_ms,
+            tenant=exchange.principal.tenant,
+            client=exchange.principal.client,
+            client_id=exchange.principal.client_id,
+            key_id=exchange.principal.key_id,
+            job_id=arrival.job_id,
+            prompt_version=arrival.prompt_version,
+            wire=arrival.wire.name,
+            operation=arrival.wire.operation.value,
+            requested_model=exchange.head.model[:200],
+            sensitivity=exchange.sensitivity.label,
+            task_type=exchange.task_type,
+            stream=exchange.head.stream,
+            outcome=Outcome.CANCELLED if error is None else Outcome.ERROR,
+            status=499 if error is None else error.status,
+            error_code="" if error is None else error.code,
+            duration_ms=int((self._clock.monotonic() - exchange.started) * 1000),
+            attempts=tuple(exchange.attempts),
+            parent_id=arrival.parent_id,
+            keep=keep,
+            request_body=arrival.body[:STORED_BODY_LIMIT] if full else b"",
+            truncated=full and len(arrival.body) > STORED_BODY_LIMIT,
         )
-
-    def _write(self, record: ExchangeRecord) -> None:
         self._recorder.append(record)
         self._observer.exchange_ended(record)
 

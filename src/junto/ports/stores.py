@@ -28,6 +28,12 @@ class Recorder(Protocol):
         that is not to be kept in full are dropped here, and a record to be kept as `none` is not written at all.
         """
 
+    def add(self, record: ExchangeRecord) -> None:
+        """As `append`, but written down by the next `commit`, together with others: until then it must not be acknowledged."""
+
+    def commit(self) -> None:
+        """Write down what was added; raises Overloaded if any of it since the last commit could not be written."""
+
 
 class ExchangeQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which exchanges to list: newest first; `before` is an id for the next page; `limit` is at most 200."""

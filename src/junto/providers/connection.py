@@ -70,7 +70,9 @@ class Connection:
         self._adapt = adapt
         self._extra_head = address.extra_head
         self._headers_come_early = address.headers_come_early
-        self._waits: dict[tuple[Deadlines, bool], HttpDeadlines] = {}
+        self._waits: dict[bool, tuple[Deadlines | None, HttpDeadlines]] = dict.fromkeys(
+            (False, True), (None, HttpDeadlines())
+        )  # the latest, for whole answers and for streams
 
     async def open(self, clearance: Clearance, call: Call) -> Reply:
         """Send one call in the caller's own wire where the backend speaks it, else in the backend's; raises UpstreamFailure."""
@@ -145,12 +147,10 @@ class Connection:
         return request if self._adapt is None else self._adapt(request, call.model)
 
     def _waits_for(self, call: Call) -> HttpDeadlines:
-        key = (call.deadlines, call.stream)
-        waits = self._waits.get(key)
-        if waits is None:
-            waits = self._waits[key] = waits_for(
-                call.deadlines, stream=call.stream, headers_come_early=self._headers_come_early
-            )
+        deadlines, waits = self._waits[call.stream]
+        if deadlines is not call.deadlines:  # of another model, or of a newer configuration
+            waits = waits_for(call.deadlines, stream=call.stream, headers_come_early=self._headers_come_early)
+            self._waits[call.stream] = (call.deadlines, waits)
         return waits
 
 

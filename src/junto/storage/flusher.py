@@ -79,6 +79,7 @@ class Flusher:
     async def flush(self) -> bool:
         """Store one batch, and more as long as full ones wait; when stopping, everything. False if the database is away."""
         self._journal.probe()
+        self._journal.write_out()
         while batch := self._journal.oldest(self._batch_rows, self._batch_bytes):
             if not await self._store(batch):
                 return False

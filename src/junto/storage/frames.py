@@ -32,22 +32,30 @@ _KEPT_BUFFER_BYTES = 1 << 20
 
 
 class Framer:
-    """Encodes records into one reused buffer: the returned bytes are valid until the next call."""
+    """Encodes records, one frame behind the other, into one reused buffer until that is cleared."""
 
     def __init__(self, marker: bytes) -> None:
         self._encode_into = msgspec.msgpack.Encoder().encode_into
-        self._marker = marker
-        self._buffer = bytearray(marker)
+        self._head = marker + bytes(_HEAD_BYTES - MARKER_BYTES)
+        self.pending = bytearray()
 
-    def frame(self, record: ExchangeRecord) -> bytearray:
-        """The whole frame of a record, ready for one write."""
-        buffer = self._buffer
-        if len(buffer) > _KEPT_BUFFER_BYTES:  # one huge exchange must not hold its memory for good
-            buffer = self._buffer = bytearray(self._marker)
-        self._encode_into(record, buffer, _HEAD_BYTES)
-        buffer[MARKER_BYTES:_HEAD_BYTES] = _LENGTH.pack(len(buffer) - _HEAD_BYTES)
-        buffer += _LENGTH.pack(zlib.crc32(buffer))
-        return buffer
+    def add(self, record: ExchangeRecord) -> int:
+        """Append the frame of a record to `pending`; returns its length in bytes."""
+        buffer = self.pending
+        start = len(buffer)
+        buffer += self._head
+        self._encode_into(record, buffer, -1)
+        body = start + _HEAD_BYTES
+        buffer[start + MARKER_BYTES : body] = _LENGTH.pack(len(buffer) - body)
+        buffer += _LENGTH.pack(zlib.crc32(memoryview(buffer)[start:] if start else buffer))
+        return len(buffer) - start
+
+    def clear(self) -> None:
+        """Begin anew, after the frames were written or given up."""
+        if len(self.pending) > _KEPT_BUFFER_BYTES:  # one huge exchange must not hold its memory for good
+            self.pending = bytearray()
+        else:
+            self.pending.clear()
 
 
 class Skipped(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """The journal: where an exchange is written down before its answer's end is acknowledged.
 
 Owns the segment files of one directory and the records in them that are not yet in the database, which it also holds in
-memory, bounded. One write per record and no fsync: a record survives the death of the process, and losing power loses what
+memory, bounded. Records are written before they are acknowledged, those of one moment together; no fsync: a record survives the death of the process, and losing power loses what
 the kernel had not written. Must not be shared by two processes (storage/lock.py sees to that) nor by two threads, and
 knows nothing of the database: the flusher takes records from here and says when they are safe.
 """
@@ -77,6 +77,8 @@ class Journal:
         self._writer: SegmentWriter | None = None
         self._next_sequence = 1
         self._blocked = False
+        self._unwritten = 0  # the newest of those that wait; their frames are in the writer's buffer
+        self._unreported: JournalFull | None = None  # a failure that whoever acknowledges has not been told of yet
         self._due_rows = self._due_bytes = 0
         self._when_due: Callable[[], None] | None = None
 
@@ -93,6 +95,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the files; what still waits is read again at the next start. Safe to call twice."""
+        self.write_out()
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
@@ -134,21 +137,44 @@ class Journal:
         Work that was admitted is recorded even beyond the limits. A record to be kept as metadata is written without
         bodies whatever it carries, and one not to be kept (`none`) is not written.
         """
+        self.write_out()
+        self.add(record)
+        self._write()
+
+    def add(self, record: ExchangeRecord) -> None:
+        """Take a record, to be written down by the next `commit`: until then it must not be acknowledged."""
         if record.keep != "full":
             if record.keep != "metadata":
                 return
             if record.request_body or record.answer_body:
                 record = msgspec.structs.replace(record, request_body=b"", answer_body=b"")
-        try:
-            writer = self._writer
-            if writer is None or writer.size >= self._segment_bytes or writer.broken:
+        writer = self._writer
+        if writer is None or writer.broken or writer.size + writer.pending >= self._segment_bytes:
+            self.write_out()
+            try:
                 writer = self._begin_segment()
-            length = writer.write(record)
-        except OSError as error:
-            raise self._block(error) from error
-        self._blocked = False
+            except OSError as error:
+                raise self._block(error) from error
+        length = writer.add(record)
+        self._unwritten += 1
         self._segments[-1].waiting += 1
         self._hold(record, length)
+
+    def commit(self) -> None:
+        """Write down all that was added; raises JournalFull if any of it, since the last commit, could not be written."""
+        if self._unwritten:
+            self._write()
+        if self._unreported is not None:
+            error, self._unreported = self._unreported, None
+            raise error
+
+    def write_out(self) -> None:
+        """As `commit`, for who acknowledges nothing: a failure is kept for the next commit."""
+        if self._unwritten:
+            try:
+                self._write()
+            except JournalFull as error:
+                self._unreported = error
 
     def notify(self, callback: Callable[[], None], *, rows: int, size: int) -> None:
         """Call back from within `append` whenever that many rows or bytes wait; the callback must be quick."""
@@ -192,6 +218,22 @@ class Journal:
             return
         self._blocked = False
         _log.info("journal.writable_again", directory=str(self._directory))
+
+    def _write(self) -> None:
+        """Write what was added; if that fails, it is as if it had never been added."""
+        writer = self._writer
+        if writer is None or not self._unwritten:
+            return
+        count, self._unwritten = self._unwritten, 0
+        try:
+            writer.write()
+        except OSError as error:
+            for _ in range(count):
+                _, length = self._waiting.pop()
+                self._waiting_bytes -= length
+            self._segments[-1].waiting -= count
+            raise self._block(error) from error
+        self._blocked = False
 
     def _hold(self, record: ExchangeRecord, length: int) -> None:
         self._waiting.append((record, length))

@@ -52,20 +52,30 @@ class SegmentWriter:
         self._framer = Framer(marker)
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
-    def write(self, record: ExchangeRecord) -> int:
-        """Append a record with one write; returns the length of its frame in bytes."""
-        frame = self._framer.frame(record)
-        length = len(frame)
+    def add(self, record: ExchangeRecord) -> int:
+        """Take a record for the next write; returns the length of its frame in bytes."""
+        return self._framer.add(record)
+
+    @property
+    def pending(self) -> int:
+        """How many bytes the next write takes."""
+        return len(self._framer.pending)
+
+    def write(self) -> None:
+        """Append what was added, with one write; when it fails, nothing of it stays."""
+        frames = self._framer.pending
+        length = len(frames)
         try:
-            written = os.write(self._fd, frame)
+            written = os.write(self._fd, frames)
         except OSError:
             self._cut_off()
             raise
+        finally:
+            self._framer.clear()
         if written != length:
             self._cut_off()
             raise ShortWrite(f"only {written} of {length} bytes could be written to {self.segment.path}")
         self.size += length
-        return length
 
     def probe(self, length: int) -> None:
         """Find out whether that many bytes can be written now, and leave none behind."""

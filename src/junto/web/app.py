@@ -67,6 +67,7 @@ def endpoint(wire: Wire, services: WebServices) -> App:
         authenticator=services.authenticator,
         body_limit=services.body_limit,
         make_id=services.make_id,
+        outbox=services.outbox,
     )
     if wire.dialect == ollama.CHAT.dialect and wire.operation is Operation.CHAT:
         return ResidencyEndpoint(wire, inference, services)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from junto.gateway.pipeline import Pipeline
     from junto.identity.authentication import Authenticator
     from junto.web.asgi import Receive, Scope, Send
+    from junto.web.outbox import Outbox
 
 _LONGEST_TIMEOUT = 24 * 3600.0
 _PASSABLE = re.compile(rb"[\x20-\x7e]{0,1000}")
@@ -41,12 +42,14 @@ class InferenceEndpoint:
         authenticator: Callable[[], Authenticator],
         body_limit: Callable[[], int],
         make_id: Callable[[], str],
+        outbox: Outbox,
     ) -> None:
         self._wire = wire
         self._pipeline = pipeline
         self._authenticator = authenticator
         self._body_limit = body_limit
         self._make_id = make_id
+        self._outbox = outbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = self._make_id()
@@ -97,6 +100,7 @@ class InferenceEndpoint:
             timeout=told.timeout,
             session=told.session,
             extra_head=told.passed,
+            commits=True,
             on_wait=progress.tell if self._wire.stream_type.startswith("text/event-stream") else None,
         )
 
@@ -105,7 +109,7 @@ class InferenceEndpoint:
             if answer.streams:
                 await send_stream(send, answer, request_id, started=progress.started)
             else:
-                await send_whole(send, answer, request_id)
+                await send_whole(send, answer, self._wire, request_id, self._outbox)
         finally:
             answer.close()
 

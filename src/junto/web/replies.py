@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from junto.core.errors import JuntoError
 from junto.dialects.wire import Rendering
 from junto.web.server import piece_writer, write_whole
 
 if TYPE_CHECKING:
-    from junto.core.errors import JuntoError
     from junto.dialects.wire import Wire
     from junto.gateway.answer import Answer
     from junto.web.asgi import Send
+    from junto.web.outbox import Outbox
 
 
 _WHOLE_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\n%bx-junto-request-id: %b\r\n"
 
 
-async def send_whole(send: Send, answer: Answer, request_id: str) -> None:
-    """An answer in one body."""
+async def send_whole(send: Send, answer: Answer, wire: Wire, request_id: str, outbox: Outbox) -> None:
+    """An answer in one body, whose record is committed before the first byte of it is written."""
     body = await answer.read()
     head = _WHOLE_HEAD % (answer.content_type.encode(), answer.head_lines(), request_id.encode())
-    if write_whole(send, head, body):
+    if write_whole(send, head, body, outbox, partial(_refusal, wire, request_id)):
+        return
+    try:
+        outbox.commit()
+    except JuntoError as error:
+        await send_error(send, wire, error, request_id, started=False)
         return
     headers = answer.headers()
     headers += (
@@ -61,14 +69,25 @@ async def send_error(send: Send, wire: Wire, error: JuntoError, request_id: str,
         body = wire.event_renderer(Rendering(id=request_id, model="", created=0)).error(error)
     else:
         body = wire.render_error(error)
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"x-junto-request-id", request_id.encode()),
-            *error_headers(error),
-        ]
+        headers = [*_error_head(body, request_id), *error_headers(error)]
         await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _refusal(wire: Wire, request_id: str, error: JuntoError) -> bytes:
+    """An error as the bytes of a whole HTTP response."""
+    body = wire.render_error(error)
+    lines = [b"HTTP/1.1 %d %b\r\n" % (error.status, HTTPStatus(error.status).phrase.encode())]
+    lines += [b"%b: %b\r\n" % header for header in (*_error_head(body, request_id), *error_headers(error))]
+    return b"".join((*lines, b"\r\n", body))
+
+
+def _error_head(body: bytes, request_id: str) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-junto-request-id", request_id.encode()),
+    ]
 
 
 def error_headers(error: JuntoError) -> list[tuple[bytes, bytes]]:

@@ -13,6 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from junto.web.outbox import Outbox, Refusal
+
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 128
 MOST_PIPELINED = 8  # requests behind the one that is answered; with more, nothing is read until they are fewer
@@ -40,6 +42,27 @@ class JuntoProtocol(HttpToolsProtocol):
         self._stalled_since: float | None = None
         self._watched: asyncio.Task[Any] | None = None
         self._idle_since: float | None = None
+        self._outbox: Outbox | None = None  # where an answer of this connection may wait
+        self._to_start: tuple[RequestResponseCycle, Any] | None = None
+        self._parsing = False
+
+    def leave(self, answer: bytes, outbox: Outbox, refusal: Refusal) -> None:
+        """Let a whole answer go out with others at the end of the loop's turn."""
+        self._outbox = outbox
+        outbox.add(self.transport, answer, refusal)
+
+    def _flush(self) -> None:
+        """Before anything else is written, or the connection closed, what waits goes out."""
+        if self._outbox is not None:
+            self._outbox.flush()
+
+    def shutdown(self) -> None:
+        self._flush()
+        super().shutdown()
+
+    def send_400_response(self, msg: str) -> None:
+        self._flush()
+        super().send_400_response(msg)
 
     def cancel_on_hangup(self, task: asyncio.Task[Any] | None) -> None:
         """Cancel that task when the caller goes away; None: there is nothing to cancel any more."""
@@ -47,6 +70,7 @@ class JuntoProtocol(HttpToolsProtocol):
 
     def close(self) -> None:
         """Close the connection, whatever its state."""
+        self._flush()
         self.transport.close()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -62,7 +86,11 @@ class JuntoProtocol(HttpToolsProtocol):
         if self._receiving_since is not None and not self._in_head:  # a head has its time in all
             self._receiving_since = self.loop.time()
         self._overhead += len(data)
+        self._parsing = True
         super().data_received(data)
+        self._parsing = False
+        if self._to_start is not None:
+            self._start()
         if self._receiving_since is None:
             self._overhead = 0
         elif self._overhead > MAX_HEAD_BYTES or len(self.headers or ()) > MAX_HEADERS:
@@ -77,7 +105,11 @@ class JuntoProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # trailers are dropped
-            super().on_header(name, value)
+            # As uvicorn's, which is not called: seven headers a request make it a good part of the reading.
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -95,6 +127,22 @@ class JuntoProtocol(HttpToolsProtocol):
         self._overhead = 0
         if not self.transport.is_closing():  # else the request was refused, and nobody waits for it
             super().on_body(body)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Start once all that was received is parsed: small requests are whole then, and are served without a wait."""
+        if self._parsing:
+            self._to_start = (cycle, app)
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _start(self) -> None:
+        if self._to_start is None:
+            return
+        (cycle, app), self._to_start = self._to_start, None
+        task = asyncio.Task(cycle.run_asgi(app), loop=self.loop, eager_start=True)
+        if not task.done():
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -144,6 +192,7 @@ class JuntoProtocol(HttpToolsProtocol):
     def _refuse(self, status: bytes, message: bytes) -> None:
         if self.transport.is_closing():
             return
+        self._flush()
         cycle: Any = self.cycle  # None before the first request, whatever its annotation says
         if cycle is None or cycle.response_complete or not cycle.response_started:
             body = b'{"error":{"type":"invalid_request_error","code":"bad_request","message":"%s"}}' % message
@@ -154,30 +203,30 @@ class JuntoProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def write_whole(send: object, head: bytes, body: bytes) -> bool:
+def write_whole(send: object, head: bytes, body: bytes, outbox: Outbox, refusal: Refusal) -> bool:
     """Write a whole answer past ASGI, if `send` is uvicorn's own and nothing was sent yet; False: it must go through `send`.
 
     `head` is the status line and header lines, checked by whoever prepared them. It does what uvicorn's `send` does for a start and a
-    body of known length, without checking each header anew for each answer.
+    body of known length, without checking each header anew for each answer. The answer leaves by the outbox, which commits its
+    record first.
     """
     cycle = getattr(send, "__self__", None)
     if type(cycle) is not RequestResponseCycle or cycle.response_started or cycle.flow.write_paused:
         return False
     if cycle.disconnected:
         return True
+    connection = getattr(cycle.on_response, "__self__", None)
+    if not isinstance(connection, JuntoProtocol) or not cycle.keep_alive:
+        return False
     cycle.response_started = True
     cycle.waiting_for_100_continue = False
     lines = [head]
     for name, value in cycle.default_headers:
         lines += (name, b": ", value, b"\r\n")
-    if not cycle.keep_alive:
-        lines.append(b"connection: close\r\n")
     lines += (b"content-length: %d\r\n\r\n" % len(body), body)
-    cycle.transport.write(b"".join(lines))
+    connection.leave(b"".join(lines), outbox, refusal)
     cycle.response_complete = True
     cycle.message_event.set()
-    if not cycle.keep_alive:
-        cycle.transport.close()
     cycle.on_response()
     return True
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from junto.identity.directory import Directory
     from junto.ports.clock import Clock
     from junto.ports.stores import ExchangeStore, Recorder
+    from junto.web.outbox import Outbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class WebServices:
     clock: Clock
     directory: Directory
     recorder: Recorder
+    outbox: Outbox
     exchanges: ExchangeStore
     database_answers: Callable[[], Awaitable[bool]]
     reload: Callable[[], Awaitable[list[str]]]

@@ -61,6 +61,12 @@ class Shelf:
             raise Overloaded("The journal cannot be written.")
         self.records.append(record)
 
+    def add(self, record: ExchangeRecord) -> None:
+        self.append(record)
+
+    def commit(self) -> None:
+        """Everything is written down already."""
+
 
 class OneBackend:
     """`provider` answers for the model `fake-model` on one backend with so many slots."""

@@ -288,3 +288,63 @@ def test_nothing_is_written_after_a_torn_record_that_could_not_be_cut_off(tmp_pa
     assert len(list_segments(tmp_path)) == 2
     assert Journal(tmp_path).open() == Recovery(records=2, gaps=1, lost_bytes=4)
     journal.close()
+
+
+def test_records_added_together_are_written_by_one_commit(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    for number in (1, 2, 3):
+        journal.add(record(number))
+    assert on_disk(tmp_path) == b""
+    journal.commit()
+    journal.close()
+    assert waiting(opened(tmp_path)) == [record(1), record(2), record(3)]
+
+
+def test_a_record_appended_at_once_takes_along_what_was_added_before_it(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.add(record(1))
+    journal.append(record(2))
+    assert waiting(opened_copy(tmp_path)) == [record(1), record(2)]
+
+
+def test_closing_writes_what_was_added(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.add(record(1))
+    journal.close()
+    assert waiting(opened(tmp_path)) == [record(1)]
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_commit_that_fails_forgets_all_that_it_was_for_and_says_so(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.append(record(1))
+    for number in range(2, 40):
+        journal.add(record(number))
+    with pytest.raises(JournalFull):
+        journal.commit()
+    lift_the_limit()
+    assert waiting(journal) == [record(1)]
+    journal.add(record(50))
+    journal.commit()
+    journal.close()
+    assert waiting(opened(tmp_path)) == [record(1), record(50)]
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_failure_met_by_somebody_else_is_told_to_the_next_commit_once(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    for number in range(1, 40):
+        journal.add(record(number))
+    journal.write_out()
+    with pytest.raises(JournalFull):
+        journal.commit()
+    journal.commit()
+
+
+def opened_copy(directory: Path) -> Journal:
+    """What a process that starts after a kill would find: the files as they are now."""
+    copy = directory / "copy"
+    copy.mkdir()
+    for segment in list_segments(directory):
+        (copy / segment.path.name).write_bytes(segment.path.read_bytes())
+    return opened(copy)

@@ -15,6 +15,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from junto.providers.http.alarm import Alarm
 from junto.providers.http.bounds import Limits
+from junto.providers.http.cork import Cork
 from junto.providers.http.errors import TransportFailure, TransportFailureKind
 from junto.providers.http.phase import Phase
 
@@ -51,6 +52,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_alarm",
         "_bodiless",
+        "_cork",
         "_expiry",
         "_keeper",
         "_limits",
@@ -73,8 +75,9 @@ class Connection(asyncio.Protocol):
         "status",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, keeper: Keeper) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, keeper: Keeper, cork: Cork) -> None:
         self._loop = loop
+        self._cork = cork
         self._limits = limits
         self._keeper = keeper
         self._transport: asyncio.Transport | None = None
@@ -114,9 +117,9 @@ class Connection(asyncio.Protocol):
         self._bodiless = head.startswith(b"HEAD ")
         if not body:
             empty = b"\r\n" if head.startswith(_BODILESS_METHODS) else b"content-length: 0\r\n\r\n"
-            transport.write(head + empty)
+            self._cork.write(self._loop, transport, head + empty)
         elif len(body) < _JOIN_BELOW:
-            transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+            self._cork.write(self._loop, transport, b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
         else:
             transport.writelines((b"%bcontent-length: %d\r\n\r\n" % (head, len(body)), body))
         return self.wait(seconds, Kind.HEADERS_TIMEOUT)

@@ -11,6 +11,7 @@ from math import inf
 from junto.providers.http.bounds import Limits
 from junto.providers.http.connect import Connector
 from junto.providers.http.connection import Connection
+from junto.providers.http.cork import Cork
 from junto.providers.http.errors import TransportFailure, TransportFailureKind
 from junto.providers.http.phase import Phase
 
@@ -18,11 +19,12 @@ from junto.providers.http.phase import Phase
 class Pool:
     """The connections of one origin: idle ones are used last in, first out; waiters are served first come, first served."""
 
-    __slots__ = ("_closed", "_connector", "_emptied", "_idle", "_limits", "_open", "_waiters", "in_use")
+    __slots__ = ("_closed", "_connector", "_cork", "_emptied", "_idle", "_limits", "_open", "_waiters", "in_use")
 
     def __init__(self, limits: Limits, connector: Connector) -> None:
         self._limits = limits
         self._connector = connector
+        self._cork = Cork()
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
@@ -140,7 +142,7 @@ class Pool:
 
     async def _open_one(self) -> Connection:
         self._refuse_if_closed()
-        connection = Connection(asyncio.get_running_loop(), self._limits, self)
+        connection = Connection(asyncio.get_running_loop(), self._limits, self, self._cork)
         try:
             await self._connector.connect(connection)
             self._refuse_if_closed()

@@ -7,6 +7,7 @@ from typing import Any
 from junto.providers.http import Deadlines, Limits, Response, TransportFailure
 from junto.providers.http.connect import Connector
 from junto.providers.http.connection import Connection
+from junto.providers.http.cork import Cork
 from junto.providers.http.origin import Origin
 from junto.providers.http.pool import Pool
 
@@ -75,6 +76,10 @@ class WireLoop:
         self.timers_made += 1
         return timer
 
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Every turn of this loop is over at once."""
+        callback()
+
     def create_future(self) -> "asyncio.Future[None]":
         loop: Any = self
         return asyncio.Future(loop=loop)
@@ -114,7 +119,7 @@ class Wire:
         self.keeper = WireKeeper()
         self.transport = WireTransport()
         loop: Any = self.loop
-        self.connection = Connection(loop, limits or Limits(), self.keeper)
+        self.connection = Connection(loop, limits or Limits(), self.keeper, Cork())
         self.connection.connection_made(self.transport)
         self.pool = Pool(limits or Limits(), Connector(Origin("http", "a", 80), None, None))
         self.pool.in_use = 1
