@@ -1,0 +1,159 @@
+"""Who may enter each route: one row a route. test_isolation_matrix.py holds every route to its row, and fails without one.
+
+A new route needs one row: `OPEN`, `ADMIN`, `caller(SCOPE)` for what any client may do, `account(SCOPE, thing=...)` for what
+belongs to one client, where `thing` makes such a thing for a holder of a key and gives the path's parameters that name it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+
+from junto.identity.principal import ApiScope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from tests.flow.running import RunningJunto
+
+type Route = tuple[str, str]
+type Maker = Callable[[RunningJunto, Holder], Mapping[str, str]]
+
+_PARAMETERS = {
+    "model_id": "gpt-test",
+    "digest": "sha256:1",
+    "name": "home.css",
+}  # any other names nothing that there is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A client with its key."""
+
+    client_id: str
+    tenant: str
+    key: str
+
+
+class Who(StrEnum):
+    """Who may enter."""
+
+    ANYONE = "anyone"
+    CALLER = "caller"  # a client with the scope, or the administrator
+    ACCOUNT = "account"  # the same, each for what is its own; the administrator for everyone's
+    ADMIN = "admin"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """The row of a route. `scope` is what a client's key needs; `thing` makes what the path names."""
+
+    who: Who
+    scope: ApiScope = ApiScope.INFERENCE
+    thing: Maker | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+
+
+OPEN = Door(who=Who.ANYONE)
+ADMIN = Door(who=Who.ADMIN)
+NOBODY = Door(who=Who.NOBODY)
+
+
+def caller(scope: ApiScope, **more: Any) -> Door:
+    """For every client whose key has the scope."""
+    return Door(who=Who.CALLER, scope=scope, **more)
+
+
+def account(scope: ApiScope, **more: Any) -> Door:
+    """For the client whose it is, and the administrator."""
+    return Door(who=Who.ACCOUNT, scope=scope, **more)
+
+
+INFERENCE = caller(ApiScope.INFERENCE)
+
+DOORS: dict[Route, Door] = {
+    ("GET", "/"): OPEN,
+    ("HEAD", "/"): OPEN,
+    ("GET", "/assets/{name}"): OPEN,
+    ("GET", "/health"): OPEN,
+    ("GET", "/health/live"): OPEN,
+    ("GET", "/health/ready"): OPEN,
+    ("GET", "/metrics"): OPEN,
+    ("GET", "/metrics/prometheus"): OPEN,
+    ("GET", "/api/version"): OPEN,
+    ("GET", "/openapi.json"): OPEN,
+    ("HEAD", "/openapi.json"): OPEN,
+    ("GET", "/v1/models"): INFERENCE,
+    ("GET", "/v1/models/{model_id}"): INFERENCE,
+    ("POST", "/v1/chat/completions"): INFERENCE,
+    ("POST", "/v1/completions"): INFERENCE,
+    ("POST", "/v1/embeddings"): INFERENCE,
+    ("POST", "/v1/messages"): INFERENCE,
+    ("POST", "/v1/messages/count_tokens"): INFERENCE,
+    ("GET", "/api/tags"): INFERENCE,
+    ("GET", "/api/ps"): INFERENCE,
+    ("POST", "/api/show"): INFERENCE,
+    ("POST", "/api/chat"): INFERENCE,
+    ("POST", "/api/generate"): INFERENCE,
+    ("POST", "/api/embed"): INFERENCE,
+    ("POST", "/api/embeddings"): INFERENCE,
+    ("POST", "/complete"): INFERENCE,
+    ("POST", "/complete/stream"): INFERENCE,
+    ("GET", "/admin/backends"): ADMIN,
+    ("POST", "/admin/reload"): ADMIN,
+    ("GET", "/admin/responses"): ADMIN,
+    ("GET", "/admin/responses/stats"): ADMIN,
+    ("GET", "/admin/responses/{exchange_id}"): ADMIN,
+    ("POST", "/routing/explain"): ADMIN,
+    ("GET", "/models"): ADMIN,
+    ("POST", "/models/{name}/load"): ADMIN,
+    ("POST", "/models/{name}/unload"): ADMIN,
+    ("POST", "/clients"): ADMIN,
+    ("GET", "/clients"): ADMIN,
+    ("GET", "/clients/{client_id}"): ADMIN,
+    ("PATCH", "/clients/{client_id}"): ADMIN,
+    ("POST", "/clients/{client_id}/rotate-key"): ADMIN,
+    ("POST", "/tenants"): ADMIN,
+    ("GET", "/tenants"): ADMIN,
+    ("PATCH", "/tenants/{tenant_id}"): ADMIN,
+    **{
+        (method, f"/api/{verb}"): NOBODY
+        for verb in ("create", "push", "pull", "copy", "delete", "blobs/{digest}")
+        for method in ("GET", "POST", "HEAD", "DELETE")
+    },
+}
+
+
+def routes_of(junto: RunningJunto) -> set[Route]:
+    """Every route there is: those in the OpenAPI document, and those that the document leaves out."""
+    document = junto.http.get("/openapi.json").json()
+    known = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
+    application = junto.services.app._application  # type: ignore[attr-defined]
+    assert isinstance(application, FastAPI)
+    return known | set(_routes_in(application.routes))
+
+
+def filled(path: str, parameters: Mapping[str, str]) -> str:
+    """The path with its parameters in place; those that nobody gave name nothing."""
+    for name in _names(path):
+        value = parameters.get(name) or _PARAMETERS.get(name, f"no-{name.replace('_', '-')}-of-that-name")
+        path = path.replace(f"{{{name}}}", value)
+    return path
+
+
+def _names(path: str) -> list[str]:
+    return [part.partition("}")[0] for part in path.split("{")[1:]]
+
+
+def _routes_in(routes: Iterable[Any]) -> Iterator[Route]:
+    """Every method and path, also of routers that were included."""
+    for route in routes:
+        if hasattr(route, "original_router"):
+            yield from _routes_in(route.original_router.routes)
+        else:
+            yield from ((method, route.path.replace(":path}", "}")) for method in route.methods)
