@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from junto.core.errors import Forbidden, Overloaded, Unauthenticated
 from junto.identity.keys import PREFIX, digest, may_be_issued
-from junto.identity.permission import require
+from junto.identity.permission import acting_for, require
 from junto.identity.principal import ApiScope, Principal
 
 if TYPE_CHECKING:
@@ -116,6 +116,10 @@ class Authenticator:
         if key is not None and self._is_admin(key):
             return self._admin
         return await self.caller(authorization, x_api_key, scope)
+
+    def acting_for(self, principal: Principal, tenant_id: str | None) -> Principal:
+        """The principal to go on with when a body names a tenant; raises Forbidden."""
+        return acting_for(principal, tenant_id, self._keyring)
 
     async def refreshed(self) -> None:
         """After an UnknownKey: come back when the keyring is of this moment; raises Overloaded when that cannot be had."""
