@@ -10,7 +10,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _SHARE: Final = 16  # at most this part of what a budget has left is drawn ahead by one node at a time
 _PATIENCE_SECONDS: Final = 5.0
 _RETRY_AFTER_SECONDS: Final = 5.0
+
+_ONE: Final = update(RESERVATIONS).where(
+    RESERVATIONS.c.tenant_id == bindparam("of_tenant"), RESERVATIONS.c.id == bindparam("of_id")
+)
 
 
 class StoredCredit:
@@ -60,12 +64,16 @@ class StoredCredit:
 
     async def renew(self, reservations: Sequence[str], *, lease_ms: int) -> AbstractSet[str]:
         """Keep these reservations for so long from now; returns those that are still there."""
+        asked = select(RESERVATIONS.c.tenant_id, RESERVATIONS.c.id).where(RESERVATIONS.c.id.in_(reservations))
+        if not reservations:
+            return frozenset()
         async with self._transaction() as session:
-            alive = [row["id"] for row in await money.lock_reservations(session, reservations)]
+            alive = (await session.execute(asked.order_by(RESERVATIONS.c.id))).all()
             if alive:
-                until = {"expires_ms": session.now_ms + lease_ms}
-                await session.execute(update(RESERVATIONS).where(RESERVATIONS.c.id.in_(alive)).values(until))
-        return frozenset(alive)
+                until = session.now_ms + lease_ms
+                one = _ONE.values(expires_ms=until)
+                await session.execute(one, [{"of_tenant": row.tenant_id, "of_id": row.id} for row in alive])
+        return frozenset(row.id for row in alive)
 
     async def release_earlier(self, node: str, *, but: str) -> int:
         """Give back what is left of the reservations of this node's earlier lives (`<node>:<life>`)."""

@@ -11,13 +11,13 @@ from collections import defaultdict
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import case, func, or_, select, tuple_
+from sqlalchemy import case, func, or_, select
 
 from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.periods import DAY_MS, day_of
 from junto.ports.money import Charge
 from junto.storage.repositories import money
-from junto.storage.tables.money import BUDGETS, LEDGER, RESERVATIONS
+from junto.storage.tables.money import LEDGER, RESERVATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from junto.storage.sessions import Session
 
 type Row = tuple[Any, ...]
+type Payer = tuple[str, str, str]  # tenant, client and key
 
 _FIELDS: Final = {  # of an ExchangeRecord, and the columns that they become; in the order of the rows
     "tenant": "tenant_id",
@@ -46,8 +47,6 @@ _FIELDS: Final = {  # of an ExchangeRecord, and the columns that they become; in
     "price_date": "price_date",
 }
 _COLUMNS: Final = (*_FIELDS.values(), "kind", "day", "usage_estimated", "failed")
-_TENANT, _ID = 0, 1
-_IDS_AT_ONCE: Final = 400
 
 
 class LedgerWriter:
@@ -77,14 +76,15 @@ class LedgerWriter:
             await self._insert(session, rows)
             return
         new = await self._insert_new(session, rows)
-        costs: dict[tuple[str, str], int] = defaultdict(int)
+        costs: dict[Payer, int] = defaultdict(int)
         paid: dict[str, int] = defaultdict(int)
         for record in charged:
             if new is not None:
                 if (record.tenant, record.id) not in new:
                     continue
                 new.remove((record.tenant, record.id))  # it may be twice in one batch
-            _add_costs(costs, record.tenant, record.client_id, record.key_id, record.cost_nano)
+            if record.cost_nano:
+                costs[record.tenant, record.client_id, record.key_id] += record.cost_nano
             for reservation, nano in record.paid:
                 paid[reservation] += nano
         await _settle(session, costs, paid)
@@ -97,9 +97,9 @@ class LedgerWriter:
         """
         row = (*(getattr(entry, name) for name in _ENTRY_FIELDS), entry.kind, day_of(entry.at_ms))
         new = await self._insert_new(session, [(*row, int(entry.usage_estimated), int(entry.failed))])
-        costs: dict[tuple[str, str], int] = defaultdict(int)
-        if new is None or new:
-            _add_costs(costs, entry.tenant_id, entry.client_id, entry.key_id, entry.cost_nano)
+        costs: dict[Payer, int] = {}
+        if (new is None or new) and entry.cost_nano:
+            costs[entry.tenant_id, entry.client_id, entry.key_id] = entry.cost_nano
         mine = RESERVATIONS.c.holder == reservation_holder
         held = (await session.execute(select(RESERVATIONS.c.id, RESERVATIONS.c.amount_nano).where(mine))).all()
         await _settle(session, costs, {row.id: row.amount_nano for row in held})
@@ -128,20 +128,18 @@ class LedgerWriter:
 
     async def _insert_new(self, session: Session, rows: Sequence[Row]) -> set[tuple[str, str]] | None:
         """Insert the rows whose ids are not there yet; which ones those were, None for all of them."""
+        inserted = await self._insert(session, rows)
         if session.connection.dialect.name != "sqlite":
-            return {(row.tenant_id, row.id) for row in await self._insert(session, rows)}
-        async with session.connection.begin_nested() as savepoint:
-            if (await self._insert(session, rows)).rowcount == len(rows):
-                return None
-            await savepoint.rollback()
-        # Some were there: a journal is being replayed. The driver does not say which, so look, and insert the others.
-        there = await _there(session, rows)
-        fresh = {(row[_TENANT], row[_ID]): row for row in rows if (row[_TENANT], row[_ID]) not in there}
-        if fresh:
-            await self._insert(session, list(fresh.values()))
-        return set(fresh)
+            return {(row.tenant_id, row.id) for row in inserted}
+        if inserted.rowcount == len(rows):
+            return None
+        # Some were there: a journal is being replayed. Nothing is ever deleted here and nobody else writes meanwhile, so
+        # the new ones are those with the highest row numbers.
+        newest = await session.connection.exec_driver_sql(_NEWEST, (inserted.rowcount,))
+        return {(row.tenant_id, row.id) for row in newest}
 
 
+_NEWEST: Final = "SELECT tenant_id, id FROM ledger ORDER BY rowid DESC LIMIT ?"
 _ENTRY_FIELDS: Final = tuple(_FIELDS.values())
 
 
@@ -173,37 +171,26 @@ async def usage(session: Session, query: UsageQuery) -> list[dict[str, Any]]:
     return [{"date": row["day"], **{name: int(row[name]) for name in sums}} for row in rows]
 
 
-def _add_costs(costs: dict[tuple[str, str], int], tenant: str, client: str, key: str, nano: int) -> None:
-    """Count a cost against everyone whose budget it comes from."""
-    if nano:
-        costs["tenant", tenant] += nano
-        if client:
-            costs["client", client] += nano
-        if key:
-            costs["key", key] += nano
-
-
-async def _settle(session: Session, costs: Mapping[tuple[str, str], int], paid: Mapping[str, int]) -> None:
+async def _settle(session: Session, costs: Mapping[Payer, int], paid: Mapping[str, int]) -> None:
     """Move what was used from reserved to spent, in all budgets that are concerned."""
     if not costs and not paid:
         return
-    behind = await money.budgets_behind(session, paid) if paid else set()
-    budgets = await money.lock_budgets(session, or_(money.owned_by(costs), BUDGETS.c.id.in_(behind)))
-    taken = await money.take(session, paid) if paid else {}
-    for budget in budgets:
-        spent = costs.get((budget.scope, budget.scope_id), 0)
-        released = taken.get(budget.id, 0)
-        if spent or released:
-            await money.spend(session, budget, spent=spent, released=released)
+    spent = _by_owner(costs)
+    budgets = await money.lock_budgets(session, or_(money.owned_by(spent), money.behind(paid)))
+    taken = await money.take(session, paid) if paid and budgets else {}
+    await money.spend(session, budgets, spent=spent, released=taken)
 
 
-async def _there(session: Session, rows: Sequence[Row]) -> set[tuple[str, str]]:
-    found: set[tuple[str, str]] = set()
-    key = tuple_(LEDGER.c.tenant_id, LEDGER.c.id)
-    for start in range(0, len(rows), _IDS_AT_ONCE):
-        ids = [(row[_TENANT], row[_ID]) for row in rows[start : start + _IDS_AT_ONCE]]
-        found.update((row.tenant_id, row.id) for row in await session.execute(select(*key.clauses).where(key.in_(ids))))
-    return found
+def _by_owner(costs: Mapping[Payer, int]) -> money.Owned:
+    """The costs once for each whose budget they may come from."""
+    owned: dict[tuple[str, str], int] = defaultdict(int)
+    for (tenant, client, key), nano in costs.items():
+        owned["tenant", tenant] += nano
+        if client:
+            owned["client", client] += nano
+        if key:
+            owned["key", key] += nano
+    return owned
 
 
 def _without_nul(row: Row) -> Iterable[Any]:

@@ -14,7 +14,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, Update, case, delete, insert, select, tuple_, update
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, case, delete, insert, select, tuple_, update
 
 from junto.core.errors import Overloaded
 from junto.core.money import usd_from_nano
@@ -35,7 +35,30 @@ JOB_LIFE_MS: Final = 30 * 24 * 60 * 60 * 1000  # of a job's reservation, if nobo
 _SWEPT_AT_ONCE: Final = 500
 _BOUND: Final = 400  # ids in one IN (...)
 
-_RANK = case((BUDGETS.c.scope == "key", 0), (BUDGETS.c.scope == "client", 1), else_=2)
+_RANK: Final = case((BUDGETS.c.scope == "key", 0), (BUDGETS.c.scope == "client", 1), else_=2)
+_RESERVED: Final = bindparam("reserved", type_=BigInteger)
+_WINDOW: Final = bindparam("window", type_=BigInteger)
+# What is spent in the window of now, as the database computes it.
+_SPENT: Final = case((BUDGETS.c.window_ms < _WINDOW, 0), else_=BUDGETS.c.spent_nano)
+# Adds to both amounts, and opens the window of now if that is due.
+_CHANGE: Final = (
+    update(BUDGETS)
+    .where(BUDGETS.c.tenant_id == bindparam("of_tenant"), BUDGETS.c.id == bindparam("of_id"))
+    .values(
+        spent_nano=_SPENT + bindparam("spent", type_=BigInteger),
+        reserved_nano=BUDGETS.c.reserved_nano + _RESERVED,
+        window_ms=_WINDOW,
+        updated_ms=bindparam("now", type_=BigInteger),
+    )
+)
+_TAKE: Final = (
+    update(RESERVATIONS)
+    .where(RESERVATIONS.c.tenant_id == bindparam("of_tenant"), RESERVATIONS.c.id == bindparam("of_id"))
+    .values(amount_nano=RESERVATIONS.c.amount_nano - bindparam("by_nano", type_=BigInteger))
+)
+_HELD: Final = (RESERVATIONS.c.tenant_id, RESERVATIONS.c.id, RESERVATIONS.c.budget_id, RESERVATIONS.c.amount_nano)
+
+type Owned = Mapping[tuple[str, str], int]  # amounts by scope and id of whose budgets they concern
 
 
 class Locked(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,60 +111,51 @@ def no_room(budget: Locked, asked: int) -> NoRoom:
 async def draw(session: Session, budget: Locked, nano: int) -> None:
     """Hold that much back from a locked budget that has room for it."""
     drawn = await session.execute(
-        _change(budget, spent=0, reserved=BUDGETS.c.reserved_nano + nano).where(
-            _spent(budget) + BUDGETS.c.reserved_nano + nano <= BUDGETS.c.limit_nano
-        )
+        _CHANGE.where(_SPENT + BUDGETS.c.reserved_nano + _RESERVED <= BUDGETS.c.limit_nano), _amounts(budget, 0, nano)
     )
     if drawn.rowcount != 1:  # cannot be while the row is locked
         raise no_room(budget, nano)
 
 
-async def spend(session: Session, budget: Locked, *, spent: int, released: int) -> None:
-    """What was used becomes spent, whatever the limit says, and is held back no longer."""
-    reserved = BUDGETS.c.reserved_nano
-    left = case((reserved > released, reserved - released), else_=0)
-    await session.execute(_change(budget, spent=spent, reserved=left))
+async def spend(session: Session, budgets: Iterable[Locked], *, spent: Owned, released: Mapping[str, int]) -> None:
+    """What was used becomes spent (by owner), whatever the limit says, and is held back no longer (by budget)."""
+    changes = []
+    for budget in budgets:
+        used, free = spent.get((budget.scope, budget.scope_id), 0), released.get(budget.id, 0)
+        if used or free:
+            changes.append(_amounts(budget, used, -min(free, budget.reserved_nano)))
+    if changes:
+        await session.execute(_CHANGE, changes)
 
 
 async def take(session: Session, amounts: Mapping[str, int]) -> dict[str, int]:
-    """Take so much, or what there is, out of reservations (by id) whose budgets are locked; gives what was taken, by budget."""
+    """Take so much, or what there is, out of reservations (by id) whose budgets are locked; gives what was taken, by budget.
+
+    Invariant: whoever changes the amount of a reservation has its budget locked. So the reservations need no lock.
+    """
     taken: dict[str, int] = defaultdict(int)
-    for row in await lock_reservations(session, amounts):
-        amount = min(amounts[row["id"]], row["amount_nano"])
-        taken[row["budget_id"]] += amount
-        await session.execute(
-            update(RESERVATIONS)
-            .where(RESERVATIONS.c.tenant_id == row["tenant_id"], RESERVATIONS.c.id == row["id"])
-            .values(amount_nano=RESERVATIONS.c.amount_nano - amount)
-        )
+    changes = []
+    for ids in _portions(sorted(amounts)):
+        held = select(*_HELD).where(RESERVATIONS.c.id.in_(ids)).order_by(RESERVATIONS.c.id)
+        for row in (await session.execute(held)).all():
+            amount = min(amounts[row.id], row.amount_nano)
+            if amount:
+                taken[row.budget_id] += amount
+                changes.append({"of_tenant": row.tenant_id, "of_id": row.id, "by_nano": amount})
+    if changes:
+        await session.execute(_TAKE, changes)
     return taken
 
 
-async def lock_reservations(session: Session, ids: Iterable[str]) -> list[RowMapping]:
-    """The reservations of those that still are there, locked, in the order in which everybody locks them."""
-    rows: list[RowMapping] = []
-    for some in _portions(sorted(ids)):
-        asked = select(RESERVATIONS).where(RESERVATIONS.c.id.in_(some)).order_by(RESERVATIONS.c.id).with_for_update()
-        rows.extend((await session.execute(asked)).mappings())
-    return rows
-
-
-async def budgets_behind(session: Session, reservations: Iterable[str]) -> set[str]:
-    """The budgets that these reservations are of; locks nothing."""
-    found: set[str] = set()
-    for ids in _portions(list(reservations)):
-        asked = select(RESERVATIONS.c.budget_id).where(RESERVATIONS.c.id.in_(ids))
-        found.update((await session.execute(asked)).scalars())
-    return found
+def behind(reservations: Iterable[str]) -> ColumnElement[bool]:
+    """The budgets that these reservations are of."""
+    return BUDGETS.c.id.in_(select(RESERVATIONS.c.budget_id).where(RESERVATIONS.c.id.in_(list(reservations))))
 
 
 async def give_back(session: Session, amounts: Mapping[str, int]) -> None:
     """Give back so much of each reservation, by its id."""
-    budgets = await lock_by_id(session, await budgets_behind(session, amounts))
-    taken = await take(session, amounts)
-    for budget in budgets:
-        if nano := taken.get(budget.id, 0):
-            await spend(session, budget, spent=0, released=nano)
+    budgets = await lock_budgets(session, behind(amounts))
+    await spend(session, budgets, spent={}, released=await take(session, amounts))
 
 
 async def release(session: Session, which: ColumnElement[bool]) -> int:
@@ -151,11 +165,10 @@ async def release(session: Session, which: ColumnElement[bool]) -> int:
     if not found:
         return 0
     budgets = await lock_by_id(session, {row.budget_id for row in found})
-    still = [row["id"] for row in await lock_reservations(session, [row.id for row in found])]
     # Once more by the same condition: a holder may have renewed between the look and the lock.
     gone = await session.execute(
         delete(RESERVATIONS)
-        .where(which, RESERVATIONS.c.id.in_(still))
+        .where(which, RESERVATIONS.c.id.in_([row.id for row in found]))
         .returning(RESERVATIONS.c.budget_id, RESERVATIONS.c.amount_nano)
     )
     freed: dict[str, int] = defaultdict(int)
@@ -163,9 +176,7 @@ async def release(session: Session, which: ColumnElement[bool]) -> int:
     for row in gone:
         freed[row.budget_id] += row.amount_nano
         count += 1
-    for budget in budgets:
-        if nano := freed.get(budget.id, 0):
-            await spend(session, budget, spent=0, released=nano)
+    await spend(session, budgets, spent={}, released=freed)
     return count
 
 
@@ -255,23 +266,16 @@ def _in_window(row: RowMapping) -> Locked:
     )
 
 
-def _spent(budget: Locked) -> ColumnElement[int]:
-    """What is spent in the window of now, as the database computes it."""
-    return case((BUDGETS.c.window_ms < budget.window_ms, 0), else_=BUDGETS.c.spent_nano)
-
-
-def _change(budget: Locked, *, spent: int, reserved: ColumnElement[int]) -> Update:
-    """The statement that adds to what is spent, sets what is reserved, and opens the window of now if that is due."""
-    return (
-        update(BUDGETS)
-        .where(BUDGETS.c.tenant_id == budget.tenant_id, BUDGETS.c.id == budget.id)
-        .values(
-            spent_nano=_spent(budget) + spent,
-            reserved_nano=reserved,
-            window_ms=budget.window_ms,
-            updated_ms=budget.now_ms,
-        )
-    )
+def _amounts(budget: Locked, spent: int, reserved: int) -> dict[str, Any]:
+    """What `_CHANGE` is run with: amounts to add."""
+    return {
+        "of_tenant": budget.tenant_id,
+        "of_id": budget.id,
+        "spent": spent,
+        "reserved": reserved,
+        "window": budget.window_ms,
+        "now": budget.now_ms,
+    }
 
 
 def _state(budget: Locked) -> BudgetState:
