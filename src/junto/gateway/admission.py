@@ -1,6 +1,6 @@
-"""Whether a request comes in at all: readable, recorded, permitted, and at which tier.
+"""Whether a request comes in at all: readable, recorded, at which tier, within its client's limits, and paid for.
 
-Limits and budgets of clients will be asked here. Decides nothing about deployments.
+Decides nothing about deployments. What was permitted and held is given back by settlement, on every way out.
 """
 
 from __future__ import annotations
@@ -10,22 +10,41 @@ from typing import TYPE_CHECKING
 from junto.core.errors import Overloaded
 from junto.core.sensitivity import Sensitivity, parse_sensitivity
 from junto.gateway.exchange import Arrival, Exchange
+from junto.gateway.payment import most
 from junto.routing.sensitivity import effective_sensitivity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from junto.gateway.limits import Limiter
+    from junto.gateway.purse import Purse
+    from junto.identity.principal import Principal
     from junto.ports.clock import Clock
     from junto.ports.stores import Recorder
+    from junto.routing.facts import DeploymentFacts
 
 _LONGEST_TASK = 200  # characters; it is stored and logged with the metadata, so it must not carry content
+_USUAL_ANSWER = 512  # tokens that a limit counts beforehand for an answer without a maximum
 _NO_ROOM_RETRY_AFTER = 5.0  # seconds; the flusher tries again at least that often
 
 
 class Admission:
     """Turns arrivals into exchanges, or refuses them."""
 
-    def __init__(self, *, recorder: Recorder, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        clock: Clock,
+        limiter: Limiter | None = None,
+        purse: Purse | None = None,
+        act_for: Callable[[Principal, str], Principal] | None = None,
+    ) -> None:
         self._recorder = recorder
         self._clock = clock
+        self._limiter = limiter
+        self._purse = purse
+        self._act_for = act_for
 
     def admit(self, arrival: Arrival, default: Sensitivity) -> Exchange:
         """The exchange, with its tier fixed for good; raises InvalidRequest or Overloaded."""
@@ -33,14 +52,17 @@ class Admission:
             raise Overloaded("Exchanges cannot be recorded right now.", retry_after=_NO_ROOM_RETRY_AFTER)
         head = arrival.wire.peek(arrival.body)
         metadata = head.metadata
+        principal = arrival.principal
+        if metadata and self._act_for is not None and arrival.wire.dialect == "native" and "tenant_id" in metadata:
+            principal = self._act_for(principal, metadata["tenant_id"])
         return Exchange(
             id=arrival.id,
             arrival=arrival,
             head=head,
-            principal=arrival.principal,
+            principal=principal,
             sensitivity=effective_sensitivity(
                 default=default,
-                principal_min=arrival.principal.min_sensitivity,
+                principal_min=principal.min_sensitivity,
                 asked_header=_asked(arrival.sensitivity, "X-Junto-Sensitivity"),
                 asked_body=_asked(metadata.get("sensitivity"), "metadata.sensitivity"),
             ),
@@ -49,6 +71,23 @@ class Admission:
             started_ms=self._clock.wall_ms(),
             attempts=[],
         )
+
+    async def permit(self, exchange: Exchange) -> None:
+        """Count the request against its client's and its tenant's limits; raises RateLimited."""
+        by, limiter = exchange.principal.limited_by, self._limiter
+        if by is None or limiter is None:
+            return
+        head = exchange.head
+        tokens = head.prompt_tokens + (head.max_tokens or _USUAL_ANSWER)
+        exchange.permit = limiter.take(by, tokens) or await limiter.acquire(by, tokens)
+
+    async def reserve(self, exchange: Exchange, candidates: Sequence[DeploymentFacts]) -> None:
+        """Hold what the request may cost at most; raises BudgetExceeded, and Overloaded where budgets cannot be asked."""
+        budgets, purse = exchange.principal.budgets, self._purse
+        if not budgets or purse is None or exchange.arrival.job_id:
+            return
+        nano = most(exchange.head, candidates)
+        exchange.hold = purse.reserve(budgets, nano) or await purse.acquire(budgets, nano)
 
 
 def _asked(label: str | None, param: str) -> Sensitivity | None:

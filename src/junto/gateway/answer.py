@@ -14,6 +14,7 @@ from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.money import usd_from_nano
 from junto.core.sensitivity import Sensitivity
 from junto.gateway.attempt import Attempt, Ending
+from junto.gateway.payment import meter_for
 from junto.gateway.runtime import lines_of
 from junto.gateway.settlement import STORED_BODY_LIMIT, Settlement
 
@@ -41,7 +42,7 @@ class Answer:
     """Bytes for the caller. `read` until it gives b"", then `close`; `close` alone abandons the answer."""
 
     __slots__ = (
-        "_attempt", "_exchange", "_first", "_keep", "_kept", "_kept_size", "_pending", "_settled", "_settlement",
+        "_attempt", "_exchange", "_first", "_keep", "_kept", "_kept_size", "_meter", "_pending", "_settled", "_settlement",
         "_truncated", "is_fallback", "passage", "position", "record",
     )  # fmt: skip
 
@@ -64,6 +65,9 @@ class Answer:
         self._settled = False
         self._pending = b""
         self._first = 0.0
+        self._meter = (
+            None if exchange.hold is None else meter_for(exchange.hold, exchange.head, attempt.target.deployment)
+        )
         self.passage = passage
         self.record: ExchangeRecord | None = None
         self.is_fallback = False
@@ -87,7 +91,13 @@ class Answer:
     def head_lines(self) -> bytes:
         """The same as lines of a response's head."""
         exchange, record = self._exchange, self.record
-        if record is not None and not record.cost_nano and len(exchange.attempts) == 1 and not self.is_fallback:
+        if (
+            record is not None
+            and not record.cost_nano
+            and len(exchange.attempts) == 1
+            and not self.is_fallback
+            and exchange.permit is None
+        ):
             return self._attempt.target.head_lines + _USUAL[exchange.sensitivity]  # most answers of local models
         return self._attempt.target.head_lines + lines_of(self._own_headers())
 
@@ -98,6 +108,8 @@ class Answer:
             (b"x-junto-attempts", b"%d" % made),
             (b"x-junto-sensitivity", exchange.sensitivity.label.encode()),
         ]
+        if exchange.permit is not None:
+            headers += exchange.permit.headers
         if self.is_fallback:
             headers.append((b"x-fallback-model", self._attempt.target.headers[0][1]))
         if self.record is not None:
@@ -136,6 +148,8 @@ class Answer:
                 piece = await self._next()
             except UpstreamFailure as failure:
                 return self._break_off(failure)
+            if self._meter is not None and not await self._meter.covers(piece, self.passage):
+                return self._cut()
             self._remember(piece)
         if self.passage.finished and not self._settled:
             try:
@@ -146,7 +160,7 @@ class Answer:
 
     async def pump(self, write: Callable[[bytes], bool]) -> None:
         """Let plain pieces go straight from the upstream to `write` while it takes them; `read` goes on from there."""
-        if self._settled or self._pending:
+        if self._settled or self._pending or self._meter is not None:
             return
 
         def give(piece: bytes) -> bool:
@@ -176,6 +190,16 @@ class Answer:
     def _settle(self) -> None:
         self._end_attempt(Ending.ANSWERED)
         self._record(outcome=Outcome.OK)
+
+    def _cut(self) -> bytes:
+        """End a stream that no budget has room for any more, as if its maximum were reached."""
+        self.passage.close()
+        end = self.passage.cut()
+        try:
+            self._settle()
+        except JuntoError as error:
+            return self.passage.error(error)
+        return end
 
     def _break_off(self, failure: UpstreamFailure) -> bytes:
         self.passage.close()

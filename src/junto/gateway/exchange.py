@@ -9,6 +9,8 @@ import msgspec
 from junto.core.exchange import Attempted
 from junto.core.sensitivity import Sensitivity
 from junto.dialects.wire import Head
+from junto.gateway.credit import Hold
+from junto.gateway.permit import Permit
 from junto.identity.principal import Principal
 
 if TYPE_CHECKING:
@@ -95,6 +97,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     started_ms: int
     attempts: list[Attempted]
     parsed: Request | None = None
+    permit: Permit | None = None  # of the caller's limits, where there are any
+    hold: Hold | None = None  # of the caller's budgets, where there are any
 
     def request(self) -> Request:
         """The canonical request, for upstreams that speak another wire than the caller."""

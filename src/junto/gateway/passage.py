@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from junto.core.chat import Text, Thinking, ToolCall
 from junto.core.completion import Completion
 from junto.core.errors import FailureKind, UpstreamFailure
-from junto.core.events import Failure, Finish, Start, TextDelta, ThinkingDelta, ToolCallDelta
+from junto.core.events import Failure, Finish, FinishReason, Start, TextDelta, ThinkingDelta, ToolCallDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +51,9 @@ class Passage(Protocol):
 
     def error(self, error: JuntoError) -> bytes:
         """The bytes that end a stream which has already begun."""
+
+    def cut(self) -> bytes:
+        """The bytes that end a stream as if its maximum were reached."""
 
     def close(self) -> None:
         """Let go of the upstream."""
@@ -112,6 +115,12 @@ class RelayedStream:
 
     def error(self, error: JuntoError) -> bytes:
         return self._wire.event_renderer(self._rendering).error(error)
+
+    def cut(self) -> bytes:
+        # Only in dialects in which a maximum may be left out; their streams can be ended at any event.
+        tap = self._tap
+        tap.finish_reason = FinishReason.LENGTH.value
+        return self._wire.event_renderer(self._rendering).render([Finish(FinishReason.LENGTH, tap.usage)])
 
     def close(self) -> None:
         self._reply.close(finished=self.finished)
@@ -176,6 +185,10 @@ class TranslatedStream:
     def error(self, error: JuntoError) -> bytes:
         return self._renderer.error(error)
 
+    def cut(self) -> bytes:
+        self.finish_reason = FinishReason.LENGTH.value
+        return self._renderer.render([Finish(FinishReason.LENGTH, self.usage)])
+
     def close(self) -> None:
         self._reply.close(finished=self.finished)
 
@@ -227,6 +240,9 @@ class TranslatedWhole:
 
     def error(self, error: JuntoError) -> bytes:
         return self._wire.render_error(error)
+
+    def cut(self) -> bytes:
+        return b""  # a whole answer is there or not
 
     def close(self) -> None:
         self._reply.close(finished=self.finished)

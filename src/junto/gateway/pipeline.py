@@ -55,6 +55,8 @@ class Pipeline:
         runtime = self._current.runtime
         exchange = self._admission.admit(arrival, runtime.default_sensitivity)
         try:
+            if exchange.principal.limited_by is not None:
+                await self._admission.permit(exchange)
             resolution = runtime.snapshot.resolve(exchange.head.model)
             if arrival.timeout is None:
                 return await self._attempt(exchange, resolution, runtime)
@@ -76,6 +78,8 @@ class Pipeline:
         chosen = plan(traits, resolution.stages, runtime.policy, now=self._clock.monotonic(), seed=seed)
         if not chosen.candidates:
             raise error_for_empty(chosen, traits, exchange.head.model, now=self._clock.monotonic())
+        if exchange.principal.budgets:
+            await self._admission.reserve(exchange, chosen.candidates)
         answer = await self._attempts.run(exchange, chosen, runtime)
         answer.is_fallback = is_fallback(chosen, answer.position, resolution)
         return answer

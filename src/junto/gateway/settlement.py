@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from junto.core.errors import JuntoError
     from junto.gateway.attempt import Attempt
+    from junto.gateway.credit import Paid
     from junto.gateway.exchange import Exchange
     from junto.gateway.passage import Passage
     from junto.ports.clock import Clock
@@ -62,6 +63,7 @@ class Settlement:
         full = keep == "full"
         if full and not self._recorder.has_room_for_bodies:
             full, truncated = False, True
+        price = cost(usage, facts.price, gpu_milliseconds=attempt.milliseconds)
         record = ExchangeRecord(
             id=exchange.id,
             started_ms=exchange.started_ms,
@@ -90,8 +92,9 @@ class Settlement:
             output_tokens=usage.output,
             reasoning_tokens=usage.reasoning,
             usage_estimated=usage.estimated,
-            cost_nano=cost(usage, facts.price, gpu_milliseconds=attempt.milliseconds),
+            cost_nano=price,
             price_date=facts.price_date,
+            paid=settled(exchange, tokens=usage.total, nano=price),
             ttft_ms=int((first - exchange.started) * 1000) if first else 0,
             duration_ms=duration_ms,
             attempts=tuple(exchange.attempts),
@@ -114,6 +117,7 @@ class Settlement:
         """Settle an exchange that got no answer: an error, or (None) the caller went away first."""
         arrival = exchange.arrival
         full = keep == "full"
+        settled(exchange, tokens=0, nano=0)
         record = ExchangeRecord(
             id=exchange.id,
             started_ms=exchange.started_ms,
@@ -141,6 +145,13 @@ class Settlement:
         )
         self._recorder.append(record)
         self._observer.exchange_ended(record)
+
+
+def settled(exchange: Exchange, *, tokens: int, nano: int) -> Paid:
+    """Give back what was permitted and held beyond what was used; returns what the cost was paid from."""
+    if exchange.permit is not None:
+        exchange.permit.settle(tokens)
+    return exchange.hold.settle(nano) if exchange.hold is not None else ()
 
 
 def measured(exchange: Exchange, passage: Passage) -> Usage:

@@ -13,6 +13,9 @@ import structlog
 
 from junto.core.errors import InvalidField, JuntoError
 from junto.gateway.exchange import Arrival
+from junto.identity.authentication import UnknownKey
+from junto.identity.permission import require
+from junto.identity.principal import ApiScope
 from junto.web.bodies import CallerGone, read_body
 from junto.web.replies import send_error, send_stream, send_whole
 from junto.web.server import HANGUP
@@ -88,7 +91,13 @@ class InferenceEndpoint:
 
     async def _arrival(self, request_id: str, scope: Scope, receive: Receive, progress: Progress) -> Arrival:
         told = _Told(scope["headers"], self._wire.passed_headers)
-        principal = self._authenticator().for_inference(told.authorization, told.api_key)
+        authenticator = self._authenticator()
+        try:
+            principal = authenticator.for_inference(told.authorization, told.api_key)
+        except UnknownKey:
+            await authenticator.refreshed()
+            principal = authenticator.for_inference(told.authorization, told.api_key)
+        require(principal, ApiScope.INFERENCE)
         body = await read_body(receive, self._body_limit(), told.content_length)
         return Arrival(
             id=request_id,
