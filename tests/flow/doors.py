@@ -118,6 +118,7 @@ DOORS: dict[Route, Door] = {
     ("GET", "/clients/{client_id}"): ADMIN,
     ("PATCH", "/clients/{client_id}"): ADMIN,
     ("POST", "/clients/{client_id}/rotate-key"): ADMIN,
+    ("GET", "/clients/{client_id}/webhook-secret"): ADMIN,
     ("POST", "/tenants"): ADMIN,
     ("GET", "/tenants"): ADMIN,
     ("PATCH", "/tenants/{tenant_id}"): ADMIN,

@@ -17,10 +17,12 @@ from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.fleet import Fleet, MakeSlots
 from junto.bootstrap.identity import open_identity
 from junto.bootstrap.ids import id_maker
+from junto.bootstrap.observing import open_observing
 from junto.bootstrap.reload import Operation
 from junto.bootstrap.replicas import Replicas
 from junto.bootstrap.storage import open_storage
 from junto.bootstrap.version import this_build
+from junto.bootstrap.webhooks import server_secret
 from junto.catalog.board import LiveBoard
 from junto.gateway.admission import Admission
 from junto.gateway.attempts import Attempts
@@ -29,13 +31,11 @@ from junto.gateway.loading import Loader
 from junto.gateway.pipeline import Pipeline
 from junto.gateway.settlement import Settlement
 from junto.gateway.slots import SlotPool
+from junto.jobs.signing import client_key
 from junto.storage.repositories.versions import read_versions
-from junto.telemetry.logging import ExchangeLog
-from junto.telemetry.metrics import Metrics
-from junto.telemetry.observers import Observers
 from junto.web.app import build_app
 from junto.web.outbox import Outbox
-from junto.web.services import Build, WebServices
+from junto.web.services import WebServices
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from junto.ports.clock import Clock
     from junto.ports.provider import Provider
     from junto.settings.model import BackendSettings, Settings
-    from junto.storage.journal import Journal
     from junto.web.asgi import App
 
 
@@ -94,9 +93,10 @@ async def build(
             make_authenticator=identity.authenticator,
         )
         heartbeats = operation.heartbeats
-        metrics = _metrics(build_of, operation, storage.journal) if settings.metrics.enabled else None
-        log = _exchange_log(settings, stack)
-        observer = Observers(*(each for each in (metrics, log) if each is not None))
+        observing = await open_observing(
+            settings, build=build_of, operation=operation, storage=storage, clock=clock, stack=stack
+        )
+        observer = observing.observer
         settlement = Settlement(recorder=storage.journal, observer=observer, clock=clock)
         pipeline = Pipeline(
             operation.current,
@@ -129,7 +129,10 @@ async def build(
                 exchanges=storage.exchanges,
                 database_answers=storage.answers,
                 reload=operation.reload,
-                metrics=metrics.render if metrics is not None else None,
+                metrics=observing.scrape,
+                summaries=observing.summaries,
+                refusals=observer,
+                webhook_key=partial(client_key, server_secret(settings.data_dir, settings.secrets_key)),
             )
         )
         yield Services(
@@ -140,22 +143,3 @@ async def build(
             new_admin_key=key.new,
             keep_admin_key=partial(key.keep, settings.data_dir),
         )
-
-
-def _metrics(build_of: Build, operation: Operation, journal: Journal) -> Metrics:
-    return Metrics(
-        build=(build_of.version, build_of.git_sha),
-        backends=lambda: operation.heartbeats.backends,
-        deployments=lambda: operation.current.runtime.snapshot.deployments,
-        catalog_version=lambda: operation.current.runtime.snapshot.version,
-        journal=lambda: (journal.waiting_rows, journal.waiting_bytes, journal.blocked),
-    )
-
-
-def _exchange_log(settings: Settings, stack: AsyncExitStack) -> ExchangeLog | None:
-    """The log of exchanges, whose lines are of the level info; None where those are not wanted."""
-    if settings.logging.level not in {"debug", "info"}:
-        return None
-    log = ExchangeLog(format=settings.logging.format)
-    stack.callback(log.close)
-    return log

@@ -63,6 +63,10 @@ class Metrics:
         )
         ProcessCollector(registry=self._registry)
 
+    def add(self, families: Callable[[], Iterable[Metric]]) -> None:
+        """From now on these are read at each scrape, too."""
+        self._registry.register(_Collector(families))
+
     def render(self) -> bytes:
         """Everything, as `text/plain; version=0.0.4`."""
         return generate_latest(self._registry)

@@ -20,9 +20,11 @@ from junto.web.routes import (
     health,
     home,
     local_models,
+    metrics,
     models,
     ollama_catalog,
     tenants,
+    webhooks,
 )
 
 if TYPE_CHECKING:
@@ -94,6 +96,8 @@ def build_control_plane(services: WebServices) -> FastAPI:
         explain,
         clients,
         tenants,
+        webhooks,
+        metrics,
         admin,
     ):
         app.include_router(module.router)

@@ -47,6 +47,7 @@ def wire_of(request: Request) -> Wire:
 
 def error_response(request: Request, error: JuntoError, headers: Mapping[str, str] | None = None) -> Response:
     """The answer that tells this error to the caller; `headers` go with it."""
+    request.app.state.services.refusals.request_refused(status=error.status, code=error.code)
     told = {name.decode(): value.decode() for name, value in error_headers(error)}
     body = wire_of(request).render_error(error)
     return Response(body, status_code=error.status, headers={**told, **(headers or {})}, media_type="application/json")

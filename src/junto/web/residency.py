@@ -67,6 +67,7 @@ class ResidencyEndpoint:
         except CallerGone:
             return
         except JuntoError as error:
+            self._services.refusals.request_refused(status=error.status, code=error.code)
             await send_error(send, self._wire, error, request_id, started=False)
             return
         head = [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from junto.core.secret import Secret
     from junto.gateway.heartbeat import Heartbeats
     from junto.gateway.loading import Loader
     from junto.gateway.pipeline import Pipeline
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from junto.identity.authentication import Authenticator
     from junto.identity.directory import Directory
     from junto.ports.clock import Clock
+    from junto.ports.observer import RefusalObserver
     from junto.ports.stores import ExchangeStore, Recorder
+    from junto.ports.summaries import SummaryStore
     from junto.web.outbox import Outbox
 
 
@@ -47,4 +50,7 @@ class WebServices:
     exchanges: ExchangeStore
     database_answers: Callable[[], Awaitable[bool]]
     reload: Callable[[], Awaitable[list[str]]]
-    metrics: Callable[[], bytes] | None  # None: off
+    metrics: Callable[[], Awaitable[bytes]] | None  # None: off
+    summaries: SummaryStore
+    refusals: RefusalObserver
+    webhook_key: Callable[[str, str], Secret]  # of a tenant's client

@@ -96,7 +96,8 @@ def test_decisions_are_numbered_without_gaps() -> None:
 
 def test_operations_names_every_metric() -> None:
     """A metric without a word in docs/operations.md fails here, and so does a word without a metric."""
-    families = (ROOT / "src" / "junto" / "telemetry" / "families.py").read_text("utf-8")
+    sources = (ROOT / "src" / "junto" / "telemetry").glob("*families.py")
+    families = "\n".join(source.read_text("utf-8") for source in sorted(sources))
     made = re.findall(r"_(counter|gauge|histogram)\(\s*\"([a-z_]+)\"", families)
     endings = {"counter": "_total", "gauge": "", "histogram": "_seconds"}
     written = re.findall(r"`(junto_[a-z_]+)`", (ROOT / "docs" / "operations.md").read_text("utf-8"))

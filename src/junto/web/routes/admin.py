@@ -1,11 +1,11 @@
-"""Administration: backends, stored exchanges, reload, metrics. The admin key everywhere but at the scrapers' metrics."""
+"""Administration: backends, stored exchanges, reload. The admin key everywhere."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 
 from junto.core.errors import NotFound
 from junto.ports.stores import ExchangeQuery
@@ -86,15 +86,6 @@ async def response(exchange_id: str, services: Services, _: Admin) -> dict[str, 
     if found is None:
         raise NotFound(f"There is no stored exchange {exchange_id[:64]!r}.")
     return found
-
-
-@router.get("/metrics")
-@router.get("/metrics/prometheus")
-async def metrics(services: Services) -> Response:
-    """Metrics for scrapers, in Prometheus' text format. Names and numbers, no content."""
-    if services.metrics is None:
-        raise NotFound("Metrics are off (metrics.enabled).")
-    return Response(services.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _deployment(one: DeploymentFacts) -> dict[str, Any]:
