@@ -5,12 +5,14 @@ from __future__ import annotations
 import typer
 
 from junto.cli.chat import chat
+from junto.cli.clients import app as clients
 from junto.cli.config import app as config
 from junto.cli.doctor import doctor
 from junto.cli.models import models
 from junto.cli.responses import app as responses
 from junto.cli.route import app as route
 from junto.cli.serve import serve
+from junto.cli.tenants import app as tenants
 from junto.cli.version import version
 
 app = typer.Typer(
@@ -24,6 +26,8 @@ app.command()(serve)
 app.command()(chat)
 app.command()(models)
 app.add_typer(route)
+app.add_typer(clients)
+app.add_typer(tenants)
 app.add_typer(config)
 app.add_typer(responses)
 app.command()(doctor)

@@ -54,6 +54,12 @@ class Junto:
             response = self._client.post(self.url + path, json=body)
         return self._json(response)
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The JSON that answers a change."""
+        with self._told():
+            response = self._client.patch(self.url + path, json=body)
+        return self._json(response)
+
     @contextlib.contextmanager
     def stream(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
         """An answer that has begun; leaving the block closes the connection, which stops the model."""
@@ -80,7 +86,7 @@ class Junto:
             raise RemoteError(f"The connection to Junto at {self.url} broke: {error}") from None
 
     def _json(self, response: httpx2.Response) -> Any:
-        if response.status_code != httpx2.codes.OK:
+        if not response.is_success:
             raise self._refusal(response)
         try:
             return response.json()
