@@ -28,6 +28,8 @@ from junto.telemetry.observers import Observers
 
 if TYPE_CHECKING:
     from junto.core.exchange import ExchangeRecord
+    from junto.gateway.limits import Limiter
+    from junto.gateway.purse import Purse
     from junto.ports.provider import Provider
     from junto.routing.facts import BackendLive
 
@@ -71,7 +73,17 @@ class Shelf:
 class OneBackend:
     """`provider` answers for the model `fake-model` on one backend with so many slots."""
 
-    def __init__(self, provider: Provider, *, slots: int | None = None, pricing: str = "") -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        slots: int | None = None,
+        pricing: str = "",
+        principal: Principal | None = None,
+        limiter: Limiter | None = None,
+        purse: Purse | None = None,
+    ) -> None:
+        self.principal = principal or Principal()
         self.clock = StillClock()
         self.shelf = Shelf()
         board = LiveBoard()
@@ -105,7 +117,7 @@ class OneBackend:
                     keep=dict.fromkeys(Sensitivity, "metadata"),
                 )
             ),
-            admission=Admission(recorder=self.shelf, clock=self.clock),
+            admission=Admission(recorder=self.shelf, clock=self.clock, limiter=limiter, purse=purse),
             attempts=Attempts(settlement=settlement, observer=Observers(), clock=self.clock, jitter=lambda: 0.0),
             settlement=settlement,
             clock=self.clock,
@@ -115,7 +127,7 @@ class OneBackend:
         """A chat request in OpenAI's wire."""
         asked = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], **fields}
         return Arrival(
-            id="req_1", wire=openai.CHAT, body=msgspec.json.encode(asked), principal=Principal(), timeout=timeout
+            id="req_1", wire=openai.CHAT, body=msgspec.json.encode(asked), principal=self.principal, timeout=timeout
         )
 
     async def ask(self, **fields: Any) -> bytes:
