@@ -24,6 +24,7 @@ from junto.bootstrap.storage import open_storage
 from junto.bootstrap.version import this_build
 from junto.bootstrap.webhooks import server_secret
 from junto.catalog.board import LiveBoard
+from junto.coordination.signals_memory import MemorySignals
 from junto.gateway.admission import Admission
 from junto.gateway.attempts import Attempts
 from junto.gateway.heartbeat import Heartbeats
@@ -78,7 +79,7 @@ async def build(
         build_of = this_build()
         key = admin_key(settings.data_dir, settings.admin_key.reveal() if settings.admin_key else None)
         storage = await open_storage(settings, clock, stack)
-        replicas = Replicas(partial(read_versions, storage.sessions), None)
+        replicas = Replicas(partial(read_versions, storage.sessions), MemorySignals())
         identity = await open_identity(storage.sessions, replicas, clock, admin_digest=key.digest)
         board = LiveBoard()
         fleet = Fleet(board, clock, make=make_provider, make_slots=make_slots)

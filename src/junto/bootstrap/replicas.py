@@ -34,15 +34,12 @@ class _Copy:
 
 
 class Replicas:
-    """Looks at the counters in the background and loads again what has changed.
-
-    Without signals, which is how one process is alone, changes of others are found by polling only.
-    """
+    """Looks at the counters in the background and loads again what has changed."""
 
     def __init__(
         self,
         read_versions: Callable[[], Awaitable[Mapping[str, int]]],
-        signals: Signals | None,
+        signals: Signals,
         *,
         poll_seconds: float = _POLL_SECONDS,
         least_seconds: float = _LEAST_SECONDS,
@@ -70,8 +67,7 @@ class Replicas:
         """Load everything once, as far as the database answers, then keep it fresh in the background."""
         if self._task is not None:
             return
-        if self._signals is not None:
-            self._unsubscribe = self._signals.subscribe(TOPIC, self._hinted)
+        self._unsubscribe = self._signals.subscribe(TOPIC, self._hinted)
         await self._look()
         self._task = asyncio.create_task(self._run(), name="junto-replicas")
 
@@ -89,8 +85,7 @@ class Replicas:
 
     async def changed(self, name: str) -> None:
         """After a commit that raised the counter: tell the other nodes, and come back with this node's own copy fresh."""
-        if self._signals is not None:
-            await self._signals.publish(TOPIC, name.encode())
+        await self._signals.publish(TOPIC, name.encode())
         await self.refreshed(name)
 
     async def refreshed(self, name: str) -> bool:
