@@ -17,6 +17,7 @@ from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.fleet import Fleet, MakeSlots
 from junto.bootstrap.identity import open_identity
 from junto.bootstrap.ids import id_maker
+from junto.bootstrap.money import open_money
 from junto.bootstrap.observing import open_observing
 from junto.bootstrap.reload import Operation
 from junto.bootstrap.replicas import Replicas
@@ -81,6 +82,9 @@ async def build(
         storage = await open_storage(settings, clock, stack)
         replicas = Replicas(partial(read_versions, storage.sessions), MemorySignals())
         identity = await open_identity(storage.sessions, replicas, clock, admin_digest=key.digest)
+        money = open_money(
+            storage.sessions, replicas, clock, stack, data_dir=settings.data_dir, replayed=storage.replayed
+        )
         board = LiveBoard()
         fleet = Fleet(board, clock, make=make_provider, make_slots=make_slots)
         stack.push_async_callback(fleet.close)
@@ -125,6 +129,8 @@ async def build(
                 make_id=id_maker(clock),
                 clock=clock,
                 directory=identity.directory,
+                budgeting=money.budgeting,
+                money=money.store,
                 recorder=storage.journal,
                 outbox=Outbox(storage.journal.commit),
                 exchanges=storage.exchanges,

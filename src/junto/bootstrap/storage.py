@@ -20,6 +20,7 @@ from junto.storage.writer import ExchangeWriter
 from junto.web.app import INFERENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AsyncExitStack
 
     from junto.ports.clock import Clock
@@ -34,6 +35,7 @@ class Storage:
     database: Database
     sessions: Sessions
     exchanges: StoredExchanges
+    replayed: Callable[[], bool]  # whether what an earlier process left in the journal is in the database
 
     async def answers(self) -> bool:
         """Whether the database answers now."""
@@ -51,7 +53,7 @@ async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) 
     lock.acquire()
     stack.callback(lock.release)
     journal = Journal(settings.data_dir / "journal")
-    journal.open()
+    left = journal.open().records
     stack.callback(journal.close)
     database = await stack.enter_async_context(Database(settings.data_dir))
     flusher = Flusher(journal, ExchangeWriter(database.writer, compress=settings.storage.compress))
@@ -67,4 +69,10 @@ async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) 
         fold_answer=answer_folder(wires),
         waiting=lambda: (journal.waiting_rows, journal.waiting_bytes),
     )
-    return Storage(journal=journal, database=database, sessions=Sessions(database), exchanges=exchanges)
+    return Storage(
+        journal=journal,
+        database=database,
+        sessions=Sessions(database),
+        exchanges=exchanges,
+        replayed=lambda: flusher.stored + flusher.refused >= left,
+    )

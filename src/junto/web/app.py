@@ -15,6 +15,7 @@ from junto.web.residency import ResidencyEndpoint
 from junto.web.routes import (
     admin,
     anthropic_models,
+    budgets,
     clients,
     explain,
     health,
@@ -24,6 +25,7 @@ from junto.web.routes import (
     models,
     ollama_catalog,
     tenants,
+    usage,
     webhooks,
 )
 
@@ -96,6 +98,8 @@ def build_control_plane(services: WebServices) -> FastAPI:
         explain,
         clients,
         tenants,
+        budgets,
+        usage,
         webhooks,
         metrics,
         admin,

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from junto.gateway.pipeline import Pipeline
     from junto.gateway.runtime import Current
     from junto.identity.authentication import Authenticator
+    from junto.identity.budgeting import Budgeting
     from junto.identity.directory import Directory
     from junto.ports.clock import Clock
+    from junto.ports.money import MoneyStore
     from junto.ports.observer import RefusalObserver
     from junto.ports.stores import ExchangeStore, Recorder
     from junto.ports.summaries import SummaryStore
@@ -45,6 +47,8 @@ class WebServices:
     make_id: Callable[[], str]
     clock: Clock
     directory: Directory
+    budgeting: Budgeting
+    money: MoneyStore
     recorder: Recorder
     outbox: Outbox
     exchanges: ExchangeStore
