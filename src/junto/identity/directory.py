@@ -61,7 +61,7 @@ class Directory:
         self._make_id = make_id
         self._entropy = entropy
         self._announce = announce
-        self._log = structlog.get_logger("audit")
+        self._log = structlog.get_logger(audit=True)
 
     async def create_client(self, tenant: str, changes: ClientChanges) -> IssuedClient:
         """A new client of a tenant (its id or name) with its first key; raises NotFound, Conflict, InvalidField."""

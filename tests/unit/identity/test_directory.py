@@ -85,6 +85,7 @@ async def test_the_audit_log_tells_who_changed_what_and_no_secret(house: House) 
         rotated = await house.directory.rotate_key(issued.client.id, overlap_seconds=0)
         await house.directory.create_tenant(TenantChanges(name="acme"))
     events = [line["event"] for line in lines]
+    assert all(line["audit"] for line in lines)
     assert events == ["client.created", "client.changed", "key.rotated", "tenant.created"]
     assert lines[1]["fields"] == ["enabled", "notes"]
     for key in (issued.key.reveal(), rotated.key.reveal()):
