@@ -119,6 +119,13 @@ DOORS: dict[Route, Door] = {
     ("PATCH", "/clients/{client_id}"): ADMIN,
     ("POST", "/clients/{client_id}/rotate-key"): ADMIN,
     ("GET", "/clients/{client_id}/webhook-secret"): ADMIN,
+    ("GET", "/budgets"): ADMIN,
+    ("PUT", "/budgets"): ADMIN,
+    ("DELETE", "/budgets"): ADMIN,
+    ("GET", "/usage"): account(ApiScope.READ_USAGE),
+    ("GET", "/clients/{client_id}/usage"): account(
+        ApiScope.READ_USAGE, thing=lambda _, holder: {"client_id": holder.client_id}
+    ),
     ("POST", "/tenants"): ADMIN,
     ("GET", "/tenants"): ADMIN,
     ("PATCH", "/tenants/{tenant_id}"): ADMIN,

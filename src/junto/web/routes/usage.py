@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from junto.core.errors import Forbidden, NotFound
+from junto.core.errors import NotFound
 from junto.core.money import usd_from_nano
 from junto.ports.money import UsageQuery
 from junto.web.deps import Services, UsageAccount
@@ -33,7 +33,7 @@ async def client_usage(
 async def own_usage(services: Services, caller: UsageAccount, days: Days = 30) -> dict[str, Any]:
     """The same of the calling client; of all clients together for the administrator."""
     if not caller.client_id and not caller.is_admin:
-        raise Forbidden("Usage is told to clients by their keys, and to the administrator.")
+        raise NotFound("Usage is counted by client, and this request comes from none: send a client's key.")
     return await _usage(services, days, caller.client_id or None)
 
 
