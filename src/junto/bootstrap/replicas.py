@@ -126,7 +126,7 @@ class Replicas:
                 await asyncio.gather(*(self._load(copy, versions.get(copy.name, 0)) for copy in old))
         except Exception as error:  # noqa: BLE001  whatever is wrong with the database, the last copies serve on
             if not self._away:
-                self._log.warning("replicas.database_away", error=str(error) or type(error).__name__)
+                self._log.warning("replicas.database_away", error=_said(error))
             self._away = True
             return frozenset()
         if self._away:
@@ -139,7 +139,7 @@ class Replicas:
             await copy.load()
         except Exception as error:  # noqa: BLE001  one that cannot be read must not keep the others old
             if not copy.failing:
-                self._log.warning("replicas.not_loaded", name=copy.name, error=str(error) or type(error).__name__)
+                self._log.warning("replicas.not_loaded", name=copy.name, error=_said(error))
             copy.failing = True
         else:
             copy.version, copy.failing = version, False
@@ -148,3 +148,9 @@ class Replicas:
     def _tell(asked: asyncio.Future[frozenset[str]] | None, fresh: frozenset[str]) -> None:
         if asked is not None and not asked.done():
             asked.set_result(fresh)
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, by what the error was raised from if it was."""
+    cause = error.__cause__ or error
+    return str(cause) or type(cause).__name__
