@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 async def reserve(till: Till, *budgets: Budget, nano: int, holder: str = "job_1") -> None:
     async with till.sessions.write(Tenant("default")) as session:
-        await money.reserve_for_job(session, holder=holder, budgets=budgets, nano=nano)
+        await money.reserve_for_job(session, holder=holder, budgets=[one.id for one in budgets], nano=nano)
 
 
 async def finish(till: Till, cost: int, **fields: object) -> bool:
@@ -72,7 +72,7 @@ async def test_a_refusal_that_is_caught_inside_the_transaction_has_held_nothing(
     client, tenant = await till.budget(1000), await till.budget(100, scope="tenant")
     async with till.sessions.write(OPERATOR) as session:
         with pytest.raises(BudgetExceeded):
-            await money.reserve_for_job(session, holder="job_1", budgets=(client, tenant), nano=300)
+            await money.reserve_for_job(session, holder="job_1", budgets=(client.id, tenant.id), nano=300)
     assert [await till.stands(one) for one in (client, tenant)] == [(0, 0), (0, 0)]
 
 
@@ -91,9 +91,8 @@ async def test_a_job_without_budgets_holds_nothing(till: Till) -> None:
 
 
 async def test_a_budget_that_was_removed_meanwhile_is_none(till: Till) -> None:
-    gone = Budget(id="gone", scope="client", period="daily", limit_nano=1)
     async with till.sessions.write(OPERATOR) as session:
-        await money.reserve_for_job(session, holder="job_1", budgets=(gone,), nano=300)
+        await money.reserve_for_job(session, holder="job_1", budgets=("gone",), nano=300)
     assert await till.reservations() == {}
 
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import RowMapping
 
-    from junto.identity.principal import Budget
     from junto.storage.sessions import Session
 
 JOB_LIFE_MS: Final = 30 * 24 * 60 * 60 * 1000  # of a job's reservation, if nobody ends the job before
@@ -191,16 +190,17 @@ async def sweep(session: Session) -> int:
 
 
 async def reserve_for_job(
-    session: Session, *, holder: str, budgets: Sequence[Budget], nano: int, life_ms: int = JOB_LIFE_MS
+    session: Session, *, holder: str, budgets: Sequence[str], nano: int, life_ms: int = JOB_LIFE_MS
 ) -> None:
     """Hold back what a job may cost from every budget that it is paid from, or (NoRoom, a BudgetExceeded) from none.
 
-    Belongs into the transaction that writes the job down. `holder` is the job's id; a budget that was removed meanwhile is none.
+    Belongs into the transaction that writes the job down. `holder` is the job's id, `budgets` are ids; one that was removed
+    meanwhile is none. Raises Overloaded when one may be there and cannot be seen in the session.
     """
     if not budgets:
         return
-    found = await lock_by_id(session, [budget.id for budget in budgets])
-    if len(found) < len(budgets) and not isinstance(session.scope, Operator):
+    found = await lock_by_id(session, budgets)
+    if len(found) < len(set(budgets)) and not isinstance(session.scope, Operator):
         # It may be there and be another tenant's (a service acts for that one): then it must not be passed over.
         raise Overloaded("The budgets of this job cannot be seen right now.", retry_after=1.0)
     for budget in found:
