@@ -1,0 +1,114 @@
+"""The one way in which a job ends: result, ledger entry, reservation, outbox and triage outcome, in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select, update
+
+from junto.core.usage import Usage
+from junto.ports.jobs import Ending, Job, Status
+from junto.ports.money import Charge
+from junto.storage.repositories import money
+from junto.storage.repositories.jobs_rows import HEAD, job_of, pack
+from junto.storage.repositories.outbox import add_webhook
+from junto.storage.tables.jobs import JOBS, TRIAGE_DECISIONS
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
+    from junto.storage.repositories.ledger import LedgerWriter
+    from junto.storage.sessions import Session
+
+
+async def end_job(session: Session, ledger: LedgerWriter, guard: ColumnElement[bool], ending: Ending) -> Job | None:
+    """End the job that the guard finds; None, and nothing done, when it finds none."""
+    values = await _values(session, ending)
+    row = (await session.execute(update(JOBS).where(guard).values(values).returning(*HEAD))).mappings().first()
+    if row is None:
+        return None
+    job = job_of(row)
+    if job.status is Status.CANCELLED and not ending.cost_nano:
+        await money.release_holder(session, job.id)
+    else:
+        await ledger.charge_job(session, _charge(job, ending), reservation_holder=job.id)
+    if job.webhook and ending.webhook_id:
+        await add_webhook(session, tenant_id=job.tenant_id, id=ending.webhook_id, job_id=job.id, url=job.webhook)
+    if job.attempts > 1 or job.status is not Status.COMPLETE:
+        await _tell_triage(session, job)
+    return job
+
+
+async def end_unrun(  # noqa: PLR0917  the job, its end and why
+    session: Session,
+    ledger: LedgerWriter,
+    job: Job,
+    status: Status,
+    error_code: str = "",
+    error_message: str = "",
+    *,
+    webhook_id: str,
+) -> Job:
+    """End a job that nobody runs, at no cost: the session holds its row."""
+    guard = (JOBS.c.tenant_id == job.tenant_id) & (JOBS.c.id == job.id) & (JOBS.c.status == job.status.value)
+    ending = Ending(status=status, error_code=error_code, error_message=error_message, webhook_id=webhook_id)
+    return await end_job(session, ledger, session.within(JOBS) & guard, ending) or job
+
+
+async def _values(session: Session, ending: Ending) -> dict[str, Any]:
+    answer = await pack(ending.answer) if ending.answer else None
+    values: dict[str, Any] = {
+        "status": ending.status.value,
+        "finished_ms": session.now_ms,
+        "lease_ms": None,
+        "cancel_requested": 0,
+        "answer_codec": "" if answer is None else answer.codec,
+        "answer": None if answer is None else answer.content,
+        "error_code": ending.error_code,
+        "error_message": ending.error_message,
+        "model_used": ending.model,
+        "backend": ending.backend,
+        "finish_reason": ending.finish_reason,
+        "tokens_in": ending.usage.prompt,
+        "tokens_out": ending.usage.output,
+        "tokens_so_far": ending.usage.output,
+        "latency_ms": ending.latency_ms,
+        "cost_nano": ending.cost_nano,
+    }
+    if ending.forget_request:
+        values["request"] = None
+    return values
+
+
+def _charge(job: Job, ending: Ending) -> Charge:
+    usage = ending.usage if ending.cost_nano or ending.status is Status.COMPLETE else Usage()
+    return Charge(
+        id=job.id,
+        tenant_id=job.tenant_id,
+        client_id=job.client_id,
+        key_id=job.key_id,
+        at_ms=job.finished_ms or job.created_ms,
+        task_type=job.task_type,
+        model=ending.model,
+        backend=ending.backend,
+        input_tokens=usage.input,
+        cache_read_tokens=usage.cache_read,
+        cache_write_tokens=usage.cache_write,
+        output_tokens=usage.output,
+        usage_estimated=usage.estimated,
+        failed=ending.status is Status.FAILED,
+        cost_nano=ending.cost_nano,
+        price_date=ending.price_date,
+    )
+
+
+async def _tell_triage(session: Session, job: Job) -> None:
+    """The outcome of what was decided on the way; most jobs had no decision."""
+    mine = (
+        session.within(TRIAGE_DECISIONS)
+        & (TRIAGE_DECISIONS.c.tenant_id == job.tenant_id)
+        & (TRIAGE_DECISIONS.c.job_id == job.id)
+        & (TRIAGE_DECISIONS.c.outcome == "")
+    )
+    if (await session.execute(select(TRIAGE_DECISIONS.c.id).where(mine).limit(1))).first() is not None:
+        await session.execute(update(TRIAGE_DECISIONS).where(mine).values(outcome=job.status.value))

@@ -1,0 +1,213 @@
+"""Jobs as workers know them: claimed, renewed, ended, given back. Implements ports.jobs.WorkStore.
+
+Invariant: every write for a claim is guarded by its fence and by the status, in one statement; where that statement finds no row,
+nothing else of the transaction happens.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import BigInteger, and_, bindparam, case, insert, or_, select, tuple_, update
+
+from junto.jobs.model import Event
+from junto.ports.jobs import AttemptOutcome, Claim, Renewal, Status
+from junto.storage.repositories.jobs_ends import end_job
+from junto.storage.repositories.jobs_rows import (
+    HEAD,
+    REQUEST,
+    Transactions,
+    end_attempt,
+    held,
+    job_of,
+    open_attempt,
+    sources,
+    target,
+)
+from junto.storage.sessions import OPERATOR, Tenant
+from junto.storage.tables.jobs import JOBS, TRIAGE_DECISIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Select
+
+    from junto.ports.jobs import Ending, Retry, Room, TriageDecision
+    from junto.storage.repositories.jobs_fairness import VirtualTime
+    from junto.storage.repositories.ledger import LedgerWriter
+    from junto.storage.sessions import Session, Sessions
+
+_AT_ONCE: Final = 300
+_KEY: Final = tuple_(JOBS.c.tenant_id, JOBS.c.id, JOBS.c.fence)
+_OUTCOMES: Final[Mapping[Status, AttemptOutcome]] = {
+    Status.COMPLETE: AttemptOutcome.OK,
+    Status.FAILED: AttemptOutcome.FAILED,
+    Status.CANCELLED: AttemptOutcome.CANCELLED,
+}
+
+
+class StoredWork:
+    """The work of one database."""
+
+    def __init__(self, sessions: Sessions, *, ledger: LedgerWriter, fairness: VirtualTime) -> None:
+        self._transaction = Transactions(sessions)
+        self._ledger = ledger
+        self._fairness = fairness
+
+    async def claim(
+        self, worker: str, room: Room, *, lease_ms: int, limit: int = 1, prefer: Sequence[str] = ()
+    ) -> Sequence[Claim]:
+        if room.local <= 0 and room.cloud <= 0:
+            return ()
+        async with self._transaction(OPERATOR, reading=True) as session:  # mostly nothing: leave the writer alone
+            if not (await session.execute(_next(session, room, 1, prefer))).first():
+                return ()
+        async with self._transaction(OPERATOR) as session:
+            found = await session.execute(_next(session, room, limit, prefer).with_for_update(skip_locked=True))
+            keys = [(row.tenant_id, row.id) for row in found]
+            return await self._take(session, keys, worker, lease_ms) if keys else ()
+
+    async def _take(
+        self, session: Session, keys: Sequence[tuple[str, str]], worker: str, lease_ms: int
+    ) -> Sequence[Claim]:
+        taken = await session.execute(
+            update(JOBS)
+            .where(tuple_(JOBS.c.tenant_id, JOBS.c.id).in_(keys), *_claimable(session))
+            .values(
+                status=target(Status.PENDING, Event.CLAIM),
+                fence=JOBS.c.fence + 1,
+                attempts=JOBS.c.attempts + 1,
+                worker=worker,
+                lease_ms=session.now_ms + lease_ms,
+                started_ms=case((JOBS.c.started_ms.is_(None), session.now_ms), else_=JOBS.c.started_ms),
+                tokens_so_far=0,
+            )
+            .returning(*HEAD, *REQUEST, (JOBS.c.deadline_ms - session.now_ms).label("remaining_ms"))
+        )
+        claims = {}
+        for row in taken.mappings():
+            job = job_of(row)
+            await open_attempt(session, job, worker)
+            self._fairness.served(job.served_order)
+            claim = Claim(job=job, worker=worker, attempt=job.attempts, remaining_ms=row["remaining_ms"])
+            claims[job.tenant_id, job.id] = claim
+        return [claims[key] for key in keys if key in claims]
+
+    async def renew(self, claims: Sequence[tuple[Claim, int]], *, lease_ms: int) -> Sequence[Renewal]:
+        renewed: list[Renewal] = []
+        for start in range(0, len(claims), _AT_ONCE):
+            renewed += await self._renew(claims[start : start + _AT_ONCE], lease_ms)
+        return renewed
+
+    async def _renew(self, claims: Sequence[tuple[Claim, int]], lease_ms: int) -> Sequence[Renewal]:
+        async with self._transaction(OPERATOR) as session:
+            # Locked in one order first: two workers' renewals, or a sweep, must not wait for each other in a circle.
+            asked = (
+                select(JOBS.c.tenant_id, JOBS.c.id, JOBS.c.fence, JOBS.c.cancel_requested)
+                .where(session.within(JOBS), _KEY.in_([claim.key for claim, _ in claims]))
+                .where(JOBS.c.status == Status.RUNNING.value)
+                .order_by(JOBS.c.tenant_id, JOBS.c.id)
+            )
+            rows = (await session.execute(asked.with_for_update())).all()
+            if not rows:
+                return ()
+            tokens = {claim.key: so_far for claim, so_far in claims}
+            await session.execute(
+                _RENEW.values(
+                    lease_ms=session.now_ms + lease_ms, tokens_so_far=bindparam("of_tokens", type_=BigInteger)
+                ),
+                [
+                    {
+                        "of_tenant": row.tenant_id,
+                        "of_id": row.id,
+                        "of_fence": row.fence,
+                        "of_tokens": tokens[row.tenant_id, row.id, row.fence],
+                    }
+                    for row in rows
+                ],
+            )
+            return [Renewal((row.tenant_id, row.id, row.fence), bool(row.cancel_requested)) for row in rows]
+
+    async def to_cancel(self, worker: str) -> Sequence[tuple[str, str, int]]:
+        asked = select(JOBS.c.tenant_id, JOBS.c.id, JOBS.c.fence).where(
+            JOBS.c.status == Status.RUNNING.value, JOBS.c.worker == worker, JOBS.c.cancel_requested == 1
+        )
+        async with self._transaction(OPERATOR, reading=True) as session:
+            found = await session.execute(asked.where(session.within(JOBS)))
+            return [(row.tenant_id, row.id, row.fence) for row in found]
+
+    async def finish(self, claim: Claim, ending: Ending) -> bool:
+        async with self._transaction(Tenant(claim.job.tenant_id)) as session:
+            if await end_job(session, self._ledger, held(session, claim), ending) is None:
+                return False
+            ended = {"model": ending.model, "backend": ending.backend, "tokens": ending.usage.output}
+            outcome = _OUTCOMES[ending.status]
+            await end_attempt(session, claim.job, {**ended, "outcome": outcome.value, "error": ending.error_code})
+        return True
+
+    async def retry(self, claim: Claim, retry: Retry) -> bool:
+        changed = {} if retry.model is None else {"model": retry.model}
+        outcome = {"outcome": AttemptOutcome.FAILED.value, "error": retry.error_code}
+        return await self._put_back(claim, retry.delay_ms, changed, outcome)
+
+    async def release(self, claim: Claim) -> bool:
+        changed = {"max_attempts": JOBS.c.max_attempts + 1}  # this attempt was not the job's fault
+        return await self._put_back(claim, 0, changed, {"outcome": AttemptOutcome.RELEASED.value})
+
+    async def _put_back(
+        self, claim: Claim, delay_ms: int, changed: Mapping[str, Any], attempt: Mapping[str, Any]
+    ) -> bool:
+        async with self._transaction(Tenant(claim.job.tenant_id)) as session:
+            put_back = {
+                "status": target(Status.RUNNING, Event.PUT_BACK),
+                "due_ms": session.now_ms + delay_ms,
+                "lease_ms": None,
+                "worker": "",
+                **changed,
+            }
+            done = await session.execute(update(JOBS).where(held(session, claim)).values(put_back))
+            if done.rowcount != 1:
+                return False
+            await end_attempt(session, claim.job, attempt)
+        return True
+
+    async def record_triage(self, decision: TriageDecision) -> None:
+        async with self._transaction(Tenant(decision.tenant_id)) as session:
+            row = {name: getattr(decision, name) for name in decision.__struct_fields__}
+            await session.execute(insert(TRIAGE_DECISIONS).values(**row, outcome="", at_ms=session.now_ms))
+
+
+_RENEW: Final = update(JOBS).where(
+    JOBS.c.tenant_id == bindparam("of_tenant"),
+    JOBS.c.id == bindparam("of_id"),
+    JOBS.c.fence == bindparam("of_fence"),
+    JOBS.c.status == Status.RUNNING.value,
+)
+
+
+def _claimable(session: Session) -> tuple[ColumnElement[bool], ...]:
+    """Pending, due, within its deadline, and not to be cancelled."""
+    return (
+        session.within(JOBS),
+        JOBS.c.status.in_(sources(Event.CLAIM)),
+        JOBS.c.due_ms <= session.now_ms,
+        or_(JOBS.c.deadline_ms.is_(None), JOBS.c.deadline_ms > session.now_ms),
+        JOBS.c.cancel_requested == 0,
+    )
+
+
+def _next(session: Session, room: Room, limit: int, prefer: Sequence[str]) -> Select[Any]:
+    """The keys of the jobs that are next, by priority, by what is in memory, and by their clients' shares."""
+    where = list(_claimable(session))
+    most = room.local + room.cloud
+    if room.local <= 0:
+        where.append(JOBS.c.local == 0)
+        most = room.cloud
+    elif room.cloud <= 0:
+        where.append(JOBS.c.local == 1)
+        most = room.local
+    elif limit > min(room.local, room.cloud):
+        limit = min(room.local, room.cloud)  # whichever kind they are, there is room for them
+    preferred = [case((JOBS.c.model.in_(list(prefer)), 0), else_=1)] if prefer else []
+    order = (JOBS.c.priority.desc(), *preferred, JOBS.c.served_order, JOBS.c.id)
+    return select(JOBS.c.tenant_id, JOBS.c.id).where(and_(*where)).order_by(*order).limit(min(limit, most))
