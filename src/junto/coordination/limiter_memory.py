@@ -144,10 +144,12 @@ class MemoryBuckets:
             self._seats.setdefault(held.bucket, {})[visit.node] = held.seats
 
     def _decide(self, node: str, needs: Sequence[Need], now: int) -> Outcome:
-        remaining = [self._remaining(need, now) for need in needs]
-        for index, (need, left) in enumerate(zip(needs, remaining, strict=True)):
+        remaining: list[int] = []
+        for index, need in enumerate(needs):
+            left = self._remaining(need, now)
             if need.amount > left:
                 return Refused(index, self._wait(need, left, now), max(0, left))
+            remaining.append(left)
         extras = [self._grant(node, need, left, now) for need, left in zip(needs, remaining, strict=True)]
         left_over = (left - need.amount - extra for need, left, extra in zip(needs, remaining, extras, strict=True))
         return Granted(tuple(extras), tuple(left_over))
@@ -155,8 +157,10 @@ class MemoryBuckets:
     def _remaining(self, need: Need, now: int) -> int:
         if not need.seats:
             return need.limit - self._window(need.bucket, now).total
-        taken = (count for node, count in self._seats.get(need.bucket, {}).items() if node in self._nodes)
-        return need.limit - sum(taken)
+        seats = self._seats.get(need.bucket, {})
+        for node in [node for node in seats if node not in self._nodes]:
+            del seats[node]
+        return need.limit - sum(seats.values())
 
     def _wait(self, need: Need, left: int, now: int) -> int:
         if need.seats or need.amount > need.limit:

@@ -195,9 +195,12 @@ class Lessee:
                 self.give_back(window, window.stamp, window.end_lease(now))
                 window.begin_lease(extra, sent + LEASE_MS / 1000, answer.lease_stamp)
         for index, seats in enumerate(account.seats, len(windows)):
-            seats.held += 1 + granted.extras[index]
-            seats.in_use += 0 if late else 1
-            seats.idle_since, seats.refusal = now, None
+            if late:
+                seats.unsaid = True  # of what this node holds, which is without the granted ones
+            else:
+                seats.held += 1 + granted.extras[index]
+                seats.in_use += 1
+                seats.idle_since, seats.refusal = now, None
         return None if late else (answer.stamp,) * len(account.tokens)
 
     def refused(self, ask: Ask, refused: Refused, now: float) -> tuple[Holding, Refusal]:
@@ -211,6 +214,13 @@ class Lessee:
             remaining=refused.remaining,
         )
         return holding, holding.refusal
+
+    def end_leases(self, now: float) -> None:
+        """Give everything back that is not in use."""
+        for window in self._windows.values():
+            self.give_back(window, window.stamp, window.end_lease(now))
+        for seats in self._seats.values():
+            seats.keep(0)
 
     # In between -------------------------------------------------------------------------------------------------------
 

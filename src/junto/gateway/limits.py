@@ -87,6 +87,7 @@ class Limiter:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             self._answer_all_alone()
+            self._lessee.end_leases(self._now())
             with suppress(BucketsAway):
                 await self._visit(leaving=True)
         await self._buckets.close()

@@ -18,7 +18,7 @@ from tests.unit.gateway.limits_simulation import Network, SimulatedTime, most_in
 if TYPE_CHECKING:
     from junto.gateway.limits import Limiter
 
-EXAMPLES = 6  # of minutes each; a search for more is a matter of this figure
+EXAMPLES = 10  # of minutes each; a search for more is a matter of this figure
 DELIVERY_MS = 250  # as that of the store in Redis
 
 seeds = st.integers(0, 2**32)
