@@ -1,9 +1,16 @@
-"""A thousand requests of ten cents at once, on a budget of five dollars: exactly fifty are let in, and five dollars are spent."""
+"""A thousand requests of ten cents at once, on a budget of five dollars: exactly fifty are let in, and five dollars are spent.
+
+By one node, by four in one process, and by four processes on one Postgres.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,18 +19,23 @@ from junto.bootstrap.clock import SystemClock
 from junto.core.errors import BudgetExceeded
 from junto.core.money import NANO_PER_USD
 from junto.gateway.purse import Purse
+from junto.storage.engine import Database
 from junto.storage.repositories.credit import StoredCredit
-from tests.conformance.money.conftest import database, till
+from tests.conformance.conftest import database, place, postgres, postgres_url
+from tests.conformance.money.conftest import till
 from tests.conformance.money.till import Till, record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from junto.gateway.credit import Hold
     from junto.identity.principal import Budget
 
 pytestmark = pytest.mark.anyio
 
-__all__ = ["database", "till"]  # fixtures
+__all__ = ["database", "place", "postgres", "postgres_url", "till"]  # fixtures
 
+NODE = Path(__file__).with_name("budget_node.py")
 DIME = NANO_PER_USD // 10
 FIVE_DOLLARS = 5 * NANO_PER_USD
 
@@ -96,3 +108,55 @@ async def test_several_nodes_let_no_more_in_and_with_what_idles_given_back_exact
         await node.stop()
     assert [await till.stands(one) for one in budgets] == [(FIVE_DOLLARS, 0)] * 3
     assert await till.spent_in_all() == FIVE_DOLLARS
+
+
+class Node:
+    """A process with a purse of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def tell(self, words: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(words + "\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> int:
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
+
+
+@contextmanager
+def node(url: str, name: str, budgets: Sequence[Budget]) -> Iterator[Node]:
+    """A node that runs until the block ends."""
+    told = [f"{one.id},{one.scope},{one.limit_nano}" for one in budgets]
+    command = [sys.executable, str(NODE), url, name, *told]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        running = Node(process)
+        assert running.answer() == 0  # it is ready
+        yield running
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+async def test_four_processes_on_one_postgres_let_exactly_fifty_in(postgres_url: str) -> None:
+    async with Database(postgres_url) as shared:
+        till = Till(shared)
+        budgets = await three_budgets(till)
+        with ExitStack() as stack:
+            nodes = [stack.enter_context(node(postgres_url, f"node_{each}", budgets)) for each in range(4)]
+            for one in nodes:
+                one.tell("ask 250")
+            total = sum(one.answer() for one in nodes)
+            assert total <= 50
+            for one in nodes:
+                one.tell("give")
+                one.answer()
+            for one in nodes:
+                one.tell("ask 250")
+                total += one.answer()
+                one.tell("give")
+                one.answer()
+            assert total == 50
+        assert [await till.stands(one) for one in budgets] == [(FIVE_DOLLARS, 0)] * 3
+        assert await till.spent_in_all() == FIVE_DOLLARS

@@ -1,4 +1,4 @@
-"""The database of these tests, and the tools to move money in it."""
+"""The tools to move money in the database of these tests."""
 
 from __future__ import annotations
 
@@ -6,19 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from junto.storage.engine import Database
-
 from .till import Till
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database(tmp_path) as database:
-        yield database
+    from junto.storage.engine import Database
 
 
 @pytest.fixture
