@@ -44,10 +44,13 @@ def free_port() -> int:
 class RedisServer:
     """One Redis server, which tests may lose and bring back."""
 
-    def __init__(self, directory: Path, *, port: int | None = None, password: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, port: int | None = None, password: str | None = None, unix_socket: bool = False
+    ) -> None:
         self.port = port if port is not None else free_port()
         self._directory = directory
         self._password = password
+        self._unix_socket = unix_socket
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -55,6 +58,11 @@ class RedisServer:
         """The address, with the password where there is one."""
         login = f":{self._password}@" if self._password else ""
         return f"redis://{login}127.0.0.1:{self.port}/0"
+
+    @property
+    def unix_url(self) -> str:
+        """The address of its socket in the file system, where it was asked for."""
+        return f"unix://{self._directory / 'redis.sock'}"
 
     def start(self) -> None:
         """Start it and wait until it answers; nothing where it runs already."""
@@ -64,6 +72,8 @@ class RedisServer:
         command += ["--save", "", "--appendonly", "no", "--daemonize", "no", "--loglevel", "warning"]
         if self._password:
             command += ["--requirepass", self._password]
+        if self._unix_socket:
+            command += ["--unixsocket", str(self._directory / "redis.sock")]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._wait()
 

@@ -10,12 +10,10 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from taskiq_redis import ListQueueBroker
 
 from junto.coordination.receiving import PATIENCE, TaskiqQueue
-from junto.coordination.redis_connection import AWAY, Pauses, Presence
+from junto.coordination.redis_connection import AWAY, Pauses, Presence, connection_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -42,17 +40,13 @@ class ListFullError(Exception):
 class BoundedListBroker(ListQueueBroker):
     """taskiq's list broker, with a bound, and with a reader that outlives Redis."""
 
-    def __init__(self, url: str, *, name: str, capacity: int) -> None:
+    def __init__(self, url: Secret, *, name: str, capacity: int) -> None:
         super().__init__(
-            url,
+            url.reveal(),
             queue_name=name,
             max_connection_pool_size=_CONNECTIONS,
             timeout=PATIENCE,
-            protocol=2,
-            socket_timeout=_LISTEN_SECONDS + PATIENCE,
-            socket_connect_timeout=PATIENCE,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),  # a hint is not worth sending twice
+            **connection_options(url, socket_timeout=_LISTEN_SECONDS + PATIENCE),
         )
         self._capacity = capacity
         self._presence = Presence("queue")
@@ -92,7 +86,7 @@ class RedisJobQueue(TaskiqQueue):
     """Implements ports.queue.JobQueue over one Redis; at most `capacity` hints wait."""
 
     def __init__(self, url: Secret, *, name: str = _LIST, capacity: int = _CAPACITY) -> None:
-        self._list = BoundedListBroker(url.reveal(), name=name, capacity=capacity)
+        self._list = BoundedListBroker(url, name=name, capacity=capacity)
         super().__init__(self._list)
 
     async def depth(self) -> int | None:

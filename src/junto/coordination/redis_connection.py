@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -26,16 +26,24 @@ def connect(url: Secret, *, patience: float = PATIENCE, connections: int = _CONN
     No command is sent twice: one whose answer was lost may have been carried out.
     """
     pool = BlockingConnectionPool.from_url(
-        url.reveal(),
-        max_connections=connections,
-        timeout=patience,
-        protocol=2,
-        socket_timeout=patience,
-        socket_connect_timeout=patience,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 0),
+        url.reveal(), max_connections=connections, timeout=patience, **connection_options(url, socket_timeout=patience)
     )
     return Redis.from_pool(pool)
+
+
+def connection_options(url: Secret, *, socket_timeout: float) -> dict[str, Any]:
+    """How each connection to that address is made, as redis-py names it."""
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "socket_timeout": socket_timeout,
+        "socket_connect_timeout": PATIENCE,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    if url.reveal().startswith("unix:"):
+        del options["socket_connect_timeout"]
+    else:
+        options["socket_keepalive"] = True
+    return options
 
 
 class Pauses:
@@ -59,20 +67,22 @@ class Pauses:
 class Presence:
     """Says once when Redis goes away and once when it is back, for one purpose."""
 
-    __slots__ = ("_log", "away")
+    __slots__ = ("_log", "_purpose", "away")
 
     def __init__(self, purpose: str) -> None:
         self.away = False
-        self._log = structlog.get_logger().bind(purpose=purpose)
+        self._purpose = purpose
+        self._log = structlog.get_logger()
 
     def lost(self, error: BaseException) -> None:
         """A command failed."""
         if not self.away:
             self.away = True
-            self._log.warning("redis.away", error=f"{type(error).__name__}: {error}"[:200])
+            error_text = f"{type(error).__name__}: {error}"[:200]
+            self._log.warning("redis.away", purpose=self._purpose, error=error_text)
 
     def found(self) -> None:
         """A command worked."""
         if self.away:
             self.away = False
-            self._log.info("redis.back")
+            self._log.info("redis.back", purpose=self._purpose)

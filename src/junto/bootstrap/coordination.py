@@ -1,0 +1,60 @@
+"""Chooses how the processes of one Junto share what is not in the database: over Redis where there is one, else in memory.
+
+The only place that asks. Signals receive from here on; the queue hands nothing over until somebody starts it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from junto.coordination.limiter_memory import MemoryBuckets
+from junto.coordination.limiter_redis import RedisBuckets
+from junto.coordination.queue_local import LocalJobQueue
+from junto.coordination.queue_taskiq import RedisJobQueue
+from junto.coordination.signals_memory import MemorySignals
+from junto.coordination.signals_redis import RedisSignals
+from junto.gateway.limits import Limiter
+
+if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+
+    from junto.core.secret import Secret
+    from junto.ports.clock import Clock
+    from junto.ports.limiter import Buckets
+    from junto.ports.queue import JobQueue
+    from junto.ports.signals import Signals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coordination:
+    """What is shared, as this process holds it."""
+
+    signals: Signals
+    queue: JobQueue
+    limiter: Limiter
+
+
+async def open_coordination(
+    redis_url: Secret | None, *, node_id: str, clock: Clock, stack: AsyncExitStack
+) -> Coordination:
+    """Open everything; `node_id` is unique to this process and this life of it.
+
+    A Redis that is away does not keep Junto from starting: it is found when it is there. Raises ValueError for an address
+    that cannot be one.
+    """
+    signals: Signals
+    queue: JobQueue
+    buckets: Buckets
+    if redis_url is None:
+        signals, queue, buckets = MemorySignals(), LocalJobQueue(), MemoryBuckets(clock)
+    else:
+        signals, queue = RedisSignals(redis_url, node_id), RedisJobQueue(redis_url)
+        buckets = RedisBuckets(redis_url)
+    limiter = Limiter(buckets, clock=clock, node_id=node_id)
+    stack.push_async_callback(signals.close)
+    stack.push_async_callback(queue.close)
+    stack.push_async_callback(limiter.close)
+    await signals.start()
+    await limiter.start()
+    return Coordination(signals=signals, queue=queue, limiter=limiter)
