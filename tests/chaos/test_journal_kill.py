@@ -16,6 +16,7 @@ from sqlalchemy import select
 from junto.storage.engine import Database
 from junto.storage.flusher import Flusher
 from junto.storage.journal import Journal
+from junto.storage.sessions import Sessions
 from junto.storage.tables.exchanges import BODIES, EXCHANGES
 from junto.storage.writer import ExchangeWriter
 
@@ -45,7 +46,7 @@ async def live(directory, life):
         journal = Journal(directory / "journal", segment_bytes=40_000)
         journal.open()
         async with Database(directory) as database:
-            flusher = Flusher(journal, ExchangeWriter(database.writer), interval=0.01, batch_rows=50)
+            flusher = Flusher(journal, ExchangeWriter(Sessions(database)), interval=0.01, batch_rows=50)
             flusher.start()
             number = 0
             while True:
@@ -98,7 +99,7 @@ async def recover(directory: Path) -> None:
     journal = Journal(directory / "journal")
     journal.open()
     async with Database(directory) as database:
-        flusher = Flusher(journal, ExchangeWriter(database.writer))
+        flusher = Flusher(journal, ExchangeWriter(Sessions(database)))
         flusher.start()
         await flusher.stop()
     assert journal.waiting_rows == 0

@@ -14,6 +14,7 @@ from junto.storage.flusher import Flusher
 from junto.storage.folding import answer_folder
 from junto.storage.journal import Journal
 from junto.storage.lock import DataDirLock
+from junto.storage.repositories.ledger import LedgerWriter
 from junto.storage.retention import Retention
 from junto.storage.sessions import Sessions
 from junto.storage.writer import ExchangeWriter
@@ -47,32 +48,40 @@ class Storage:
         return True
 
 
+def database_of(settings: Settings) -> Database:
+    """The database that the settings name; not opened."""
+    url = settings.database_url.reveal() if settings.database_url is not None else "sqlite"
+    return Database(settings.data_dir if url.startswith("sqlite") else url)
+
+
 async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Storage:
-    """Open everything, the lock on the data directory first; raises DataDirInUse, SchemaTooNew."""
+    """Open everything, the lock on the data directory first; raises DataDirInUse, SchemaError."""
     lock = DataDirLock(settings.data_dir)
     lock.acquire()
     stack.callback(lock.release)
     journal = Journal(settings.data_dir / "journal")
     left = journal.open().records
     stack.callback(journal.close)
-    database = await stack.enter_async_context(Database(settings.data_dir))
-    flusher = Flusher(journal, ExchangeWriter(database.writer, compress=settings.storage.compress))
+    database = await stack.enter_async_context(database_of(settings))
+    sessions = Sessions(database)
+    writer = ExchangeWriter(sessions, compress=settings.storage.compress, along=[LedgerWriter().post])
+    flusher = Flusher(journal, writer)
     flusher.start()
     stack.push_async_callback(flusher.stop)
     if settings.storage.retention_days is not None:
-        retention = Retention(database.writer, clock, days=settings.storage.retention_days)
+        retention = Retention(sessions, clock, days=settings.storage.retention_days)
         retention.start()
         stack.push_async_callback(retention.stop)
     wires = {wire.name: wire for wire in INFERENCE.values()}
     exchanges = StoredExchanges(
-        database.reader,
+        sessions,
         fold_answer=answer_folder(wires),
         waiting=lambda: (journal.waiting_rows, journal.waiting_bytes),
     )
     return Storage(
         journal=journal,
         database=database,
-        sessions=Sessions(database),
+        sessions=sessions,
         exchanges=exchanges,
         replayed=lambda: flusher.stored + flusher.refused >= left,
     )

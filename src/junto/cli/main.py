@@ -8,6 +8,7 @@ from junto.cli.chat import chat
 from junto.cli.clients import app as clients
 from junto.cli.config import app as config
 from junto.cli.doctor import doctor
+from junto.cli.migrate import migrate
 from junto.cli.models import models
 from junto.cli.responses import app as responses
 from junto.cli.route import app as route
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # it draws pages; a plain traceback is easier to send
 )
 app.command()(serve)
+app.command()(migrate)
 app.command()(chat)
 app.command()(models)
 app.add_typer(route)

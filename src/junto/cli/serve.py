@@ -42,8 +42,9 @@ def _run(settings: Settings, read_settings: partial[Settings]) -> None:
 
     from junto.bootstrap.serving import serve as serve_forever
     from junto.core.document import ConfigErrors
-    from junto.storage.engine import SchemaTooNew
+    from junto.core.errors import Overloaded
     from junto.storage.lock import DataDirInUse
+    from junto.storage.schema import SchemaError
     from junto.telemetry.logging import configure
 
     configure(settings.logging.level, settings.logging.format, sys.stderr)
@@ -53,8 +54,10 @@ def _run(settings: Settings, read_settings: partial[Settings]) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work)
-    except (DataDirInUse, SchemaTooNew, ConfigErrors) as refused:
+    except (DataDirInUse, SchemaError, ConfigErrors) as refused:
         fail(str(refused))
+    except Overloaded:
+        fail("The database does not answer: check database_url, and that the server is up.")
     except OSError as error:
         fail(f"Junto cannot use its data directory {settings.data_dir.absolute()}: {error}")
     except SystemExit:  # uvicorn's word for an address that cannot be had; it has logged why

@@ -25,7 +25,7 @@ class Recorder(Protocol):
         """Write the record down (one write, no wait for the database). Synchronous: when it returns, kill -9 loses nothing.
 
         Raises core.errors.Overloaded when it cannot be written: the exchange must then not be acknowledged. Bodies of a record
-        that is not to be kept in full are dropped here, and a record to be kept as `none` is not written at all.
+        that is not to be kept in full are dropped here; of a record to be kept as `none` only what the ledger needs is written.
         """
 
     def add(self, record: ExchangeRecord) -> None:

@@ -1,67 +1,88 @@
-"""The SQLite database of a data directory: its connections and its schema's version.
+"""The database of a Junto: one SQLite file in the data directory, or a Postgres that many processes share.
 
 SQLite libraries before 3.51.3 can corrupt a write-ahead log that several connections reset, so there is one connection that
 writes and checkpoints; all others are query-only. A commit is on the disk when it returns (synchronous=FULL). One process
-per file is the business of storage/lock.py.
+per file is the business of storage/lock.py; whose rows a transaction may see is that of storage/sessions.py.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from sqlalchemy import URL, event, insert, select
+from sqlalchemy import URL, event, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from junto.storage.tables import exchanges  # noqa: F401  the tables must be known before they are made
-from junto.storage.tables.metadata import METADATA, SCHEMA_VERSION
+from junto.storage import schema
+from junto.storage.away import told_when_away
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-VERSION = 1
 _READERS = 4
 _FILE = "junto.sqlite3"
 _ALL = ("PRAGMA busy_timeout=5000", "PRAGMA mmap_size=0", "PRAGMA synchronous=FULL")
 _WRITER = (
-    "PRAGMA auto_vacuum=INCREMENTAL",  # has to come first: it is fixed when the file gets its first page
+    "PRAGMA page_size=8192",  # these two have to come first: they are fixed when the file gets its first page
+    "PRAGMA auto_vacuum=INCREMENTAL",
     *_ALL,
     "PRAGMA journal_mode=WAL",
-    "PRAGMA wal_autocheckpoint=1000",
+    "PRAGMA wal_autocheckpoint=500",
     "PRAGMA journal_size_limit=67108864",
 )
 _READER = (*_ALL, "PRAGMA wal_autocheckpoint=0", "PRAGMA query_only=ON")
-
-
-class SchemaTooNew(RuntimeError):
-    """The database was written by a newer Junto; the message says what to do."""
+_POSTGRES: Final = "postgresql+psycopg"
+_CONNECTIONS = 16  # of one process to Postgres
+_CONNECT_SECONDS = 5
+_NICENESS = 10
 
 
 class Database:
-    """A writer of one connection and a small pool of readers on the same file."""
+    """`place` is the data directory of a SQLite file, or the URL of a Postgres (`postgresql://...`)."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self.path = data_dir / _FILE
-        self.writer = _engine(self.path, _WRITER, connections=1)
-        self.reader = _engine(self.path, _READER, connections=_READERS)
+    def __init__(self, place: Path | str) -> None:
+        self._file = place / _FILE if isinstance(place, Path) else None
+        if self._file is not None:
+            self.writer = _sqlite(self._file, _WRITER, connections=1)
+            self.reader = _sqlite(self._file, _READER, connections=_READERS)
+        else:
+            self.writer = self.reader = _postgres(str(place))
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file."""
+        if self._file is None:
+            raise AttributeError("a Postgres has no file")
+        return self._file
 
     async def open(self) -> None:
-        """Make the file and its tables if need be; raises SchemaTooNew."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        async with self.writer.begin() as connection:
-            await connection.run_sync(METADATA.create_all)
-            found = await connection.scalar(select(SCHEMA_VERSION.c.version))
-            if found is None:
-                await connection.execute(insert(SCHEMA_VERSION).values(version=VERSION))
-            elif found > VERSION:
-                raise SchemaTooNew(
-                    f"{self.path} has schema version {found}, and this Junto knows {VERSION}: "
-                    "upgrade Junto, or use another data directory."
-                )
+        """Make sure of the schema: a file is brought up to date, a Postgres only looked at; raises schema.SchemaError, Overloaded."""
+        if self._file is None:
+            await self.look()
+            return
+        await self.migrate()
+
+    async def look(self) -> None:
+        """Raise schema.SchemaTooOld or SchemaTooNew unless the schema is one that this Junto can work on."""
+        if self._file is not None and not self._file.exists():
+            raise schema.SchemaTooOld(
+                f"There is no database at {self._file} yet: `junto serve` makes it, or `junto migrate`."
+            )
+        with told_when_away():
+            async with self.writer.begin() as connection:
+                await schema.check(connection)
+
+    async def migrate(self) -> schema.Migrated:
+        """Bring the schema up to date; raises schema.SchemaTooNew, and Overloaded when the database is away."""
+        if self._file is not None:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with told_when_away():
+            async with self.writer.begin() as connection:
+                return await schema.migrate(connection)
 
     async def close(self) -> None:
         """Close all connections, the writer last, so that it is the one that checkpoints. Safe to call twice."""
@@ -80,10 +101,9 @@ class Database:
         await self.close()
 
 
-def _engine(path: Path, pragmas: Sequence[str], *, connections: int) -> AsyncEngine:
-    url = URL.create("sqlite+aiosqlite", database=str(path))
+def _sqlite(path: Path, pragmas: Sequence[str], *, connections: int) -> AsyncEngine:
     engine = create_async_engine(
-        url,
+        URL.create("sqlite+aiosqlite", database=str(path)),
         pool_size=connections,
         max_overflow=0,
         pool_use_lifo=True,
@@ -92,9 +112,28 @@ def _engine(path: Path, pragmas: Sequence[str], *, connections: int) -> AsyncEng
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _: object) -> None:
+        connection.create_function("lower_priority", 0, _lower_priority)
         cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(pragma)
+        for statement in ("SELECT lower_priority()", *pragmas):
+            cursor.execute(statement)
         cursor.close()
 
     return engine
+
+
+def _lower_priority() -> int:
+    """Let the event loop go before the thread that this runs in, which is the connection's own: batches can wait, callers not."""
+    os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+    return 0
+
+
+def _postgres(url: str) -> AsyncEngine:
+    return create_async_engine(
+        make_url(url).set(drivername=_POSTGRES),
+        pool_size=_CONNECTIONS,
+        max_overflow=0,
+        pool_use_lifo=True,
+        pool_pre_ping=True,  # a restart of the server must not cost a request
+        hide_parameters=True,
+        connect_args={"connect_timeout": _CONNECT_SECONDS, "application_name": "junto"},
+    )

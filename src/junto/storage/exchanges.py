@@ -10,16 +10,17 @@ from sqlalchemy import func, select
 from junto.core.money import usd_from_nano
 from junto.storage.bodies import Packed, unpack
 from junto.storage.folding import readable
+from junto.storage.sessions import OPERATOR
 from junto.storage.tables.exchanges import BODIES, EXCHANGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from sqlalchemy import ColumnElement, RowMapping
-    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from junto.ports.stores import ExchangeQuery
     from junto.storage.folding import FoldAnswer
+    from junto.storage.sessions import Sessions
 
 MOST_PER_PAGE = 200
 _AS_THEY_ARE = (
@@ -31,14 +32,14 @@ _TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_to
 
 
 class StoredExchanges:
-    """Implements ports.stores.ExchangeStore on the database's readers.
+    """Implements ports.stores.ExchangeStore, for the operator: exchanges of all tenants.
 
     `fold_answer` reads an answer's bytes (folding.answer_folder makes one); `waiting` gives the rows and bytes that are in the
     journal and not in the database yet.
     """
 
-    def __init__(self, engine: AsyncEngine, *, fold_answer: FoldAnswer, waiting: Callable[[], tuple[int, int]]) -> None:
-        self._engine = engine
+    def __init__(self, sessions: Sessions, *, fold_answer: FoldAnswer, waiting: Callable[[], tuple[int, int]]) -> None:
+        self._sessions = sessions
         self._fold_answer = fold_answer
         self._waiting = waiting
 
@@ -50,8 +51,8 @@ class StoredExchanges:
             .order_by(EXCHANGES.c.id.desc())
             .limit(max(1, min(query.limit, MOST_PER_PAGE)))
         )
-        async with self._engine.connect() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
+        async with self._sessions.read(OPERATOR) as session:
+            rows = (await session.execute(statement)).mappings().all()
         return [_metadata(row) for row in rows]
 
     async def find(self, exchange_id: str) -> dict[str, Any] | None:
@@ -64,8 +65,8 @@ class StoredExchanges:
             .join_from(EXCHANGES, BODIES, EXCHANGES.c.id == BODIES.c.id, isouter=True)
             .where(EXCHANGES.c.id == exchange_id)
         )
-        async with self._engine.connect() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
+        async with self._sessions.read(OPERATOR) as session:
+            row = (await session.execute(statement)).mappings().one_or_none()
         if row is None:
             return None
         return _metadata(row) | self._bodies(row)
@@ -86,8 +87,8 @@ class StoredExchanges:
             func.min(table.started_ms).label("oldest_ms"),
             func.max(table.started_ms).label("newest_ms"),
         ).group_by(table.outcome, table.sensitivity)
-        async with self._engine.connect() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
+        async with self._sessions.read(OPERATOR) as session:
+            rows = (await session.execute(statement)).mappings().all()
         return self._figures(rows)
 
     def _bodies(self, row: RowMapping) -> dict[str, Any]:

@@ -135,7 +135,7 @@ class Journal:
         """Write a record down; raises JournalFull when the disk takes no more.
 
         Work that was admitted is recorded even beyond the limits. A record to be kept as metadata is written without
-        bodies whatever it carries, and one not to be kept (`none`) is not written.
+        bodies whatever it carries, and one not to be kept (`none`) with nothing but what the ledger needs.
         """
         self.write_out()
         self.add(record)
@@ -144,10 +144,7 @@ class Journal:
     def add(self, record: ExchangeRecord) -> None:
         """Take a record, to be written down by the next `commit`: until then it must not be acknowledged."""
         if record.keep != "full":
-            if record.keep != "metadata":
-                return
-            if record.request_body or record.answer_body:
-                record = msgspec.structs.replace(record, request_body=b"", answer_body=b"")
+            record = _stripped(record)
         writer = self._writer
         if writer is None or writer.broken or writer.size + writer.pending >= self._segment_bytes:
             self.write_out()
@@ -299,3 +296,22 @@ class Journal:
             writer.clear()
         except OSError:
             writer.broken = True
+
+
+def _stripped(record: ExchangeRecord) -> ExchangeRecord:
+    """The record without its bodies, or, where nothing is to be kept, without all that the ledger does not need."""
+    if record.keep == "metadata":
+        if record.request_body or record.answer_body:
+            return msgspec.structs.replace(record, request_body=b"", answer_body=b"")
+        return record
+    return msgspec.structs.replace(
+        record,
+        keep="none",
+        client="",
+        requested_model="",
+        finish_reason="",
+        attempts=(),
+        parent_id="",
+        request_body=b"",
+        answer_body=b"",
+    )

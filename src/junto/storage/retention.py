@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import delete, select
 
+from junto.storage.sessions import OPERATOR
 from junto.storage.tables.exchanges import BODIES, EXCHANGES
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
-
     from junto.ports.clock import Clock
+    from junto.storage.sessions import Sessions
 
 _log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ class Retention:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        sessions: Sessions,
         clock: Clock,
         *,
         days: int,
@@ -35,7 +35,7 @@ class Retention:
         batch_rows: int = 500,
         pause: float = 0.02,
     ) -> None:
-        self._engine = engine
+        self._sessions = sessions
         self._clock = clock
         self._days = days
         self._interval = interval
@@ -90,9 +90,9 @@ class Retention:
             select(EXCHANGES.c.id, EXCHANGES.c.started_ms).order_by(EXCHANGES.c.id).limit(self._batch_rows).subquery()
         )
         oldest = select(first.c.id).where(first.c.started_ms < before_ms)
-        async with self._engine.begin() as connection:
-            await connection.execute(delete(BODIES).where(BODIES.c.id.in_(oldest)))
-            return (await connection.execute(delete(EXCHANGES).where(EXCHANGES.c.id.in_(oldest)))).rowcount
+        async with self._sessions.write(OPERATOR) as session:
+            await session.execute(delete(BODIES).where(BODIES.c.id.in_(oldest)))
+            return (await session.execute(delete(EXCHANGES).where(EXCHANGES.c.id.in_(oldest)))).rowcount
 
     async def _give_space_back(self) -> None:
         """Shrink the file by its free pages, a few at a time."""
@@ -101,7 +101,10 @@ class Retention:
 
     async def _vacuum_some(self) -> bool:
         """Whether there was a free page to give back."""
-        async with self._engine.connect() as connection:
+        async with self._sessions.write(OPERATOR) as session:
+            connection = session.connection
+            if connection.dialect.name != "sqlite":
+                return False  # Postgres sees to its free pages itself
             free = (await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one()
             if free:
                 # The pragma has to be stepped through, a page at a time; only executescript does that for a row-less statement.

@@ -6,20 +6,17 @@ application's filter; on Postgres the database enforces the same by row-level se
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from sqlite3 import SQLITE_ERROR
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Table, cast, func, literal_column, true
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy import BigInteger, ColumnElement, Table, bindparam, cast, func, literal_column, select, true
 
-from junto.core.errors import Overloaded
+from junto.storage.away import told_when_away
 from junto.storage.tables import TENANT_TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from sqlalchemy import CursorResult, Executable
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -40,9 +37,13 @@ class Operator:
     __slots__ = ()
 
 
-_AWAY_RETRY_AFTER: Final = 2.0  # seconds
 OPERATOR: Final = Operator()
 type Scope = Tenant | Operator
+
+# Both end with the transaction, so that a connection goes back to its pool as nobody's.
+_ENTER: Final = select(
+    func.set_config("role", bindparam("role"), true()), func.set_config("junto.tenant", bindparam("tenant"), true())
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,30 +81,22 @@ class Sessions:
 
         Raises core.errors.Overloaded when the database is away; whether a commit happened is open then.
         """
-        with _told_when_away():
+        with told_when_away():
             async with self._database.writer.begin() as connection:
                 yield await self._session(connection, scope)
 
     @asynccontextmanager
     async def read(self, scope: Scope) -> AsyncIterator[Session]:
         """A transaction that only reads; raises core.errors.Overloaded when the database is away."""
-        with _told_when_away():
+        with told_when_away():
             async with self._database.reader.begin() as connection:
                 yield await self._session(connection, scope)
 
     async def _session(self, connection: AsyncConnection, scope: Scope) -> Session:
+        if connection.dialect.name == "postgresql":
+            role, tenant = ("junto_app", scope.id) if isinstance(scope, Tenant) else ("junto_operator", "")
+            await connection.execute(_ENTER, {"role": role, "tenant": tenant})
         return Session(connection=connection, scope=scope, now_ms=_now_ms(connection), filtered=self._filtered)
-
-
-@contextmanager
-def _told_when_away() -> Iterator[None]:
-    """Callers are told to come back (503) instead of that something went wrong; a statement that is wrong stays an error."""
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
-        if getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == SQLITE_ERROR:
-            raise
-        raise Overloaded("The database does not answer right now.", retry_after=_AWAY_RETRY_AFTER) from error
 
 
 def _now_ms(connection: AsyncConnection) -> ColumnElement[int]:

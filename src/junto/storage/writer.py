@@ -1,5 +1,7 @@
 """Puts batches of exchange records into the database, idempotently: an id that is there already stays as it is.
 
+What else has to be written with them, in the same transaction (the ledger), is given at the start.
+
 Works with prepared statements and plain tuples on the driver, not with mapped objects: each exchange passes through here,
 and the processor time that this takes is a part of its price. Prepares rows in short slices between which the event loop
 runs; the inserting itself happens in the driver's thread.
@@ -15,16 +17,17 @@ import msgspec
 from sqlalchemy.exc import DataError, IntegrityError
 
 from junto.storage.bodies import Packer
+from junto.storage.sessions import OPERATOR
 from junto.storage.tables.exchanges import BODIES, EXCHANGES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from sqlalchemy import Table
-    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from junto.core.exchange import ExchangeRecord
     from junto.storage.bodies import Packed
+    from junto.storage.sessions import Session, Sessions
 
 _SLICE_ROWS = 16  # prepared at a stretch on the event loop: a fraction of a millisecond
 _SLICE_BYTES = 128 * 1024
@@ -45,15 +48,19 @@ class Sink(Protocol):
         """Store all of them, or raise and store none; RecordRefused when trying again cannot help."""
 
 
-class ExchangeWriter:
-    """A Sink on the writer connection of a database."""
+type Along = Callable[[Session, Sequence[ExchangeRecord]], Awaitable[None]]
 
-    def __init__(self, engine: AsyncEngine, *, compress: bool = True) -> None:
-        self._engine = engine
+
+class ExchangeWriter:
+    """A Sink in a database. Each of `along` is called with the records of a batch, in its transaction."""
+
+    def __init__(self, sessions: Sessions, *, compress: bool = True, along: Sequence[Along] = ()) -> None:
+        self._sessions = sessions
+        self._along = along
         self._packer = Packer(compress=compress)
         self._plain = attrgetter(*_PLAIN)
         self._insert_exchange = _insert(EXCHANGES, (*_PLAIN, *_COMPUTED, *_SIZES))
-        self._insert_body = _insert(BODIES, ("id", "codec", "content"))
+        self._insert_body = _insert(BODIES, ("id", "codec", "content", "tenant"))
         self._attempts_json = msgspec.json.Encoder().encode
 
     async def store(self, records: Sequence[ExchangeRecord]) -> None:
@@ -64,9 +71,11 @@ class ExchangeWriter:
         bodies: list[tuple[Any, ...]] = []
         unsliced_rows = unsliced_bytes = 0
         for record in records:
+            if record.keep == "none":
+                continue  # it is here for what is written along
             packed = await self._packed(record)
             if packed is not None:
-                bodies.append((record.id, packed.codec, packed.content))
+                bodies.append((record.id, packed.codec, packed.content, record.tenant))
             rows.append(self._row(record, len(packed.content) if packed is not None else 0))
             unsliced_rows += 1
             unsliced_bytes += len(record.request_body) + len(record.answer_body)
@@ -74,15 +83,26 @@ class ExchangeWriter:
                 unsliced_rows = unsliced_bytes = 0
                 await asyncio.sleep(0)
         try:
-            await self._insert(rows, bodies)
+            await self._insert(records, rows, bodies)
         except (DataError, IntegrityError, OverflowError, UnicodeError) as error:
             raise RecordRefused(str(error)) from error
 
-    async def _insert(self, rows: list[tuple[Any, ...]], bodies: list[tuple[Any, ...]]) -> None:
-        async with self._engine.begin() as connection:
-            await connection.exec_driver_sql(self._insert_exchange, rows)
-            if bodies:
-                await connection.exec_driver_sql(self._insert_body, bodies)
+    async def _insert(
+        self, records: Sequence[ExchangeRecord], rows: list[tuple[Any, ...]], bodies: list[tuple[Any, ...]]
+    ) -> None:
+        async with self._sessions.write(OPERATOR) as session:
+            for statement, values in ((self._insert_exchange, rows), (self._insert_body, bodies)):
+                if values:
+                    await self._execute(session, statement, values)
+            for write in self._along:
+                await write(session, records)
+
+    @staticmethod
+    async def _execute(session: Session, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        if session.connection.dialect.name != "sqlite":
+            statement = statement.replace("?", "%s")
+            rows = [tuple(_without_nul(value) for value in row) for row in rows]
+        await session.connection.exec_driver_sql(statement, rows)
 
     async def _packed(self, record: ExchangeRecord) -> Packed | None:
         request, answer = record.request_body, record.answer_body
@@ -108,6 +128,11 @@ class ExchangeWriter:
             len(record.answer_body),
             stored_bytes,
         )
+
+
+def _without_nul(value: Any) -> Any:
+    """Postgres has no character 0 in texts; a caller may have put one into the name of a model."""
+    return value.replace("\0", "\ufffd") if type(value) is str and "\0" in value else value
 
 
 def _insert(table: Table, columns: Sequence[str]) -> str:

@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 
-from junto.storage.engine import VERSION, Database, SchemaTooNew
+from junto.storage.engine import Database
 from junto.storage.flusher import Flusher
 from junto.storage.journal import Journal
+from junto.storage.schema import VERSION, SchemaTooNew
+from junto.storage.sessions import Sessions
 from junto.storage.tables.exchanges import BODIES, EXCHANGES
 from junto.storage.tables.metadata import SCHEMA_VERSION
 from junto.storage.writer import ExchangeWriter, RecordRefused
@@ -65,7 +67,7 @@ async def test_only_the_owner_can_read_the_file(database: Database) -> None:
 
 async def test_a_database_opens_again_with_what_was_in_it(tmp_path: Path) -> None:
     async with Database(tmp_path) as first:
-        await ExchangeWriter(first.writer).store(records(1))
+        await ExchangeWriter(Sessions(first)).store(records(1))
     async with Database(tmp_path) as second:
         assert await count(second, EXCHANGES) == 1
         assert await count(second, SCHEMA_VERSION) == 1
@@ -80,7 +82,7 @@ async def test_a_database_of_a_newer_junto_is_refused_with_advice(tmp_path: Path
 
 
 async def test_the_same_records_stored_twice_are_there_once(database: Database) -> None:
-    writer = ExchangeWriter(database.writer)
+    writer = ExchangeWriter(Sessions(database))
     await writer.store(records(1, 2))
     await writer.store(records(2, 3))
     await writer.store([])
@@ -89,7 +91,7 @@ async def test_the_same_records_stored_twice_are_there_once(database: Database) 
 
 
 async def test_only_exchanges_kept_in_full_have_bodies(database: Database) -> None:
-    await ExchangeWriter(database.writer).store(
+    await ExchangeWriter(Sessions(database)).store(
         [record(1), record(2, keep="metadata"), record(3, request_body=b"", answer_body=b"")]
     )
     assert await count(database, EXCHANGES) == 3
@@ -97,7 +99,7 @@ async def test_only_exchanges_kept_in_full_have_bodies(database: Database) -> No
 
 
 async def test_large_batches_and_large_bodies_arrive_whole(database: Database) -> None:
-    writer = ExchangeWriter(database.writer)
+    writer = ExchangeWriter(Sessions(database))
     await writer.store([*records(*range(700)), record(1000, request_body=b"a" * 300_000)])
     async with database.reader.connect() as connection:
         row = (await connection.execute(select(EXCHANGES).where(EXCHANGES.c.id == record(1000).id))).mappings().one()
@@ -107,7 +109,7 @@ async def test_large_batches_and_large_bodies_arrive_whole(database: Database) -
 
 
 async def test_without_compression_bodies_are_stored_as_they_were(database: Database) -> None:
-    await ExchangeWriter(database.writer, compress=False).store(records(1))
+    await ExchangeWriter(Sessions(database), compress=False).store(records(1))
     async with database.reader.connect() as connection:
         row = (await connection.execute(select(BODIES))).mappings().one()
     assert (row["codec"], row["content"]) == ("raw", REQUEST + ANSWER)
@@ -115,7 +117,7 @@ async def test_without_compression_bodies_are_stored_as_they_were(database: Data
 
 async def test_a_record_that_no_column_can_hold_is_refused_and_leaves_nothing_behind(database: Database) -> None:
     with pytest.raises(RecordRefused):
-        await ExchangeWriter(database.writer).store([record(1), record(2, cost_nano=2**63)])
+        await ExchangeWriter(Sessions(database)).store([record(1), record(2, cost_nano=2**63)])
     assert await count(database, EXCHANGES) == 0
     assert await count(database, BODIES) == 0
 
@@ -126,7 +128,7 @@ async def test_an_error_of_the_database_does_not_show_what_was_said(database: Da
         await connection.exec_driver_sql(f"DROP TABLE {BODIES.name}")
     said = record(1, keep="full", request_body=b"a canary", answer_body=b"it sang")
     with pytest.raises(OperationalError) as caught:
-        await ExchangeWriter(database.writer, compress=False).store([said])
+        await ExchangeWriter(Sessions(database), compress=False).store([said])
     assert "canary" not in str(caught.value)
     assert "sang" not in str(caught.value)
 
@@ -135,7 +137,7 @@ async def test_a_locked_database_loses_nothing_and_is_no_reason_to_refuse_a_reco
     journal = Journal(tmp_path / "journal")
     journal.open()
     async with Database(tmp_path) as database:
-        flusher = Flusher(journal, ExchangeWriter(database.writer))
+        flusher = Flusher(journal, ExchangeWriter(Sessions(database)))
         async with database.writer.connect() as connection:
             await connection.exec_driver_sql("PRAGMA busy_timeout=1")
         other = sqlite3.connect(database.path)
@@ -153,7 +155,7 @@ async def test_a_locked_database_loses_nothing_and_is_no_reason_to_refuse_a_reco
 
 async def test_replaying_a_journal_that_was_already_flushed_changes_nothing(tmp_path: Path) -> None:
     async with Database(tmp_path) as database:
-        writer = ExchangeWriter(database.writer)
+        writer = ExchangeWriter(Sessions(database))
         for _ in range(3):
             journal = Journal(tmp_path / "journal")
             journal.open()

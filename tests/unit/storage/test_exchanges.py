@@ -15,6 +15,7 @@ from junto.ports.stores import ExchangeQuery, ExchangeStore
 from junto.storage.engine import Database
 from junto.storage.exchanges import StoredExchanges
 from junto.storage.folding import answer_folder
+from junto.storage.sessions import Sessions
 from junto.storage.tables.exchanges import BODIES
 from junto.storage.writer import ExchangeWriter
 
@@ -35,11 +36,11 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 def reading(database: Database) -> ExchangeStore:
-    return StoredExchanges(database.reader, fold_answer=answer_folder({"lines": LINES}), waiting=lambda: (3, 999))
+    return StoredExchanges(Sessions(database), fold_answer=answer_folder({"lines": LINES}), waiting=lambda: (3, 999))
 
 
 async def stored(database: Database, *records: ExchangeRecord) -> ExchangeStore:
-    await ExchangeWriter(database.writer).store(records)
+    await ExchangeWriter(Sessions(database)).store(records)
     return reading(database)
 
 

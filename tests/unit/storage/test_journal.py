@@ -176,7 +176,10 @@ def test_bodies_reach_the_disk_only_when_the_exchange_is_kept_in_full(tmp_path: 
     journal.append(record(2, keep="none"))
     assert b"capital of France" not in on_disk(tmp_path)
     assert b"Paris" not in on_disk(tmp_path)
-    assert waiting(journal) == [record(1, keep="metadata", request_body=b"", answer_body=b"")]
+    metadata, none = waiting(journal)
+    assert metadata == record(1, keep="metadata", request_body=b"", answer_body=b"")
+    assert (none.keep, none.requested_model, none.client, none.attempts) == ("none", "", "", ())
+    assert none.cost_nano == record(2).cost_nano
     journal.close()
 
 

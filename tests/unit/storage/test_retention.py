@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from junto.storage.engine import Database
 from junto.storage.retention import Retention
+from junto.storage.sessions import Sessions
 from junto.storage.tables.exchanges import BODIES, EXCHANGES
 from junto.storage.writer import ExchangeWriter
 
@@ -53,8 +54,8 @@ async def ids(database: Database, table: Table) -> list[str]:
 
 async def test_exchanges_older_than_the_days_are_deleted_with_their_bodies(database: Database) -> None:
     limit = 70 * DAY
-    await ExchangeWriter(database.writer).store(records(limit - 2, limit - 1, limit, limit + 1))
-    retention = Retention(database.writer, FixedClock(), days=30, batch_rows=1, pause=0)
+    await ExchangeWriter(Sessions(database)).store(records(limit - 2, limit - 1, limit, limit + 1))
+    retention = Retention(Sessions(database), FixedClock(), days=30, batch_rows=1, pause=0)
     assert await retention.sweep() == 2
     kept = [record(limit).id, record(limit + 1).id]
     assert await ids(database, EXCHANGES) == kept
@@ -63,16 +64,16 @@ async def test_exchanges_older_than_the_days_are_deleted_with_their_bodies(datab
 
 
 async def test_the_file_gives_back_the_space_of_what_was_deleted(database: Database) -> None:
-    await ExchangeWriter(database.writer, compress=False).store(records(*range(200), request_body=bytes(20_000)))
-    assert await Retention(database.writer, FixedClock(), days=1, pause=0).sweep() == 200
+    await ExchangeWriter(Sessions(database), compress=False).store(records(*range(200), request_body=bytes(20_000)))
+    assert await Retention(Sessions(database), FixedClock(), days=1, pause=0).sweep() == 200
     async with database.writer.connect() as connection:
         assert (await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one() == 0
         assert (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one() < 50
 
 
 async def test_the_service_sweeps_at_start_and_stops_twice_safely(database: Database) -> None:
-    await ExchangeWriter(database.writer).store(records(1))
-    retention = Retention(database.writer, FixedClock(), days=1)
+    await ExchangeWriter(Sessions(database)).store(records(1))
+    retention = Retention(Sessions(database), FixedClock(), days=1)
     retention.start()
     await until_empty(database)
     await retention.stop()
@@ -83,11 +84,11 @@ async def test_a_sweep_that_fails_does_not_end_the_service(tmp_path: Path) -> No
     async with Database(tmp_path) as database:
         async with database.writer.begin() as connection:
             await connection.exec_driver_sql("ALTER TABLE exchanges RENAME TO hidden")
-        retention = Retention(database.writer, FixedClock(), days=1, interval=0.001)
+        retention = Retention(Sessions(database), FixedClock(), days=1, interval=0.001)
         retention.start()
         await asyncio.sleep(0.02)
         async with database.writer.begin() as connection:
             await connection.exec_driver_sql("ALTER TABLE hidden RENAME TO exchanges")
-        await ExchangeWriter(database.writer).store(records(1))
+        await ExchangeWriter(Sessions(database)).store(records(1))
         await until_empty(database)
         await retention.stop()

@@ -10,9 +10,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from junto.cli.checkup.finding import note, ok, wrong
-from junto.storage.engine import VERSION
 from junto.storage.frames import Skipped, scan
 from junto.storage.lock import DataDirInUse, DataDirLock
+from junto.storage.schema import VERSION
 from junto.storage.segments import list_segments
 
 if TYPE_CHECKING:
