@@ -105,7 +105,7 @@ async def build(
         settlement = Settlement(recorder=storage.journal, observer=observer, clock=clock)
         pipeline = Pipeline(
             operation.current,
-            admission=Admission(recorder=storage.journal, clock=clock),
+            admission=Admission(recorder=storage.journal, clock=clock, purse=money.purse),
             attempts=Attempts(settlement=settlement, observer=observer, clock=clock, jitter=jitter),
             settlement=settlement,
             clock=clock,
