@@ -43,7 +43,6 @@ def load_or_exit(config: Path | None, options: ServeOptions) -> Settings:
 def warnings_of(settings: Settings) -> list[str]:
     """What is worth a word: the settings' own warnings, and keys that this version reads and does not serve yet."""
     unserved = (
-        (settings.redis_url, "redis_url is not used by this version: everything is kept in this process."),
         (settings.secrets_key, "JUNTO_SECRETS_KEY is not used by this version: stored bodies are not encrypted."),
         (settings.server.workers > 1, "server.workers is not used by this version: there is one process."),
     )
