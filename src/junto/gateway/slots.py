@@ -136,7 +136,7 @@ class SlotPool:
         head = exchange.head
         return Ticket(
             id=next(self._ids),
-            client=exchange.principal.client,
+            client=exchange.principal.client_id or exchange.principal.client,
             weight=exchange.principal.weight,
             model=target.deployment.upstream_model,
             cost_tokens=head.prompt_tokens + (head.max_tokens or _USUAL_ANSWER),

@@ -72,6 +72,7 @@ def endpoint(wire: Wire, services: WebServices) -> App:
         body_limit=services.body_limit,
         make_id=services.make_id,
         outbox=services.outbox,
+        refusals=services.refusals,
     )
     if wire.dialect == ollama.CHAT.dialect and wire.operation is Operation.CHAT:
         return ResidencyEndpoint(wire, inference, services)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from junto.gateway.answer import Answer
     from junto.gateway.pipeline import Pipeline
     from junto.identity.authentication import Authenticator
+    from junto.ports.observer import RefusalObserver
     from junto.web.asgi import Receive, Scope, Send
     from junto.web.outbox import Outbox
 
@@ -46,6 +47,7 @@ class InferenceEndpoint:
         body_limit: Callable[[], int],
         make_id: Callable[[], str],
         outbox: Outbox,
+        refusals: RefusalObserver,
     ) -> None:
         self._wire = wire
         self._pipeline = pipeline
@@ -53,6 +55,7 @@ class InferenceEndpoint:
         self._body_limit = body_limit
         self._make_id = make_id
         self._outbox = outbox
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = self._make_id()
@@ -123,6 +126,7 @@ class InferenceEndpoint:
             answer.close()
 
     async def _refuse(self, send: Send, error: JuntoError, request_id: str, progress: Progress) -> None:
+        self._refusals.request_refused(status=error.status, code=error.code)
         await send_error(send, self._wire, error, request_id, started=progress.started)
 
 
