@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from junto.ports.limiter import WINDOW_MS
+from junto.ports.limiter import WINDOW_MS, Need
 
 if TYPE_CHECKING:
     from junto.core.limits import LimitedBy
@@ -52,17 +52,17 @@ class Log:
         """What is remembered, oldest first."""
         return list(self._entries)
 
-    def put_before(self, earlier: list[tuple[float, int]]) -> None:
-        """Take entries back in that were taken out before the ones that are there."""
-        later = self.entries()
-        self.clear()
-        for at, amount in (*earlier, *later):
-            self.add(at, amount)
-
-    def clear(self) -> None:
-        """Forget everything."""
+    def take(self) -> list[tuple[float, int]]:
+        """Take everything out, oldest first."""
+        taken = self.entries()
         self._entries.clear()
         self.total = 0
+        return taken
+
+    def put_before(self, earlier: list[tuple[float, int]]) -> None:
+        """Put entries in that were taken out before those that are there came."""
+        for at, amount in (*earlier, *self.take()):
+            self.add(at, amount)
 
 
 class Window:
@@ -98,16 +98,11 @@ class Window:
         """A new lease; the former one was ended."""
         self.left, self.used, self.until, self.stamp = amount, 0, until, stamp
 
-    def admit_alone(self, now: float, amount: int) -> None:
-        """Note what was admitted without asking the store."""
-        self.log.add(now, amount)
-        self.unreported.add(now, amount)
-
 
 class Seats:
     """A limit of requests at once: of `held` seats `in_use` are taken."""
 
-    __slots__ = ("held", "idle_since", "in_use", "key", "limit", "refusal", "unsaid")
+    __slots__ = ("held", "idle_since", "in_use", "key", "limit", "refusal")
 
     def __init__(self, key: str, limit: int) -> None:
         self.key = key
@@ -115,14 +110,14 @@ class Seats:
         self.held = 0
         self.in_use = 0
         self.idle_since = 0.0
-        self.unsaid = False  # the store does not know of `held`
         self.refusal: Refusal | None = None
 
-    def keep(self, spare: int) -> None:
-        """Let go of free seats but for `spare` of them."""
-        if self.held > self.in_use + spare:
+    def keep(self, spare: int) -> bool:
+        """Let go of free seats but for `spare` of them; whether there were more."""
+        more = self.held > self.in_use + spare
+        if more:
             self.held = self.in_use + spare
-            self.unsaid = True
+        return more
 
 
 type Holding = Window | Seats
@@ -164,3 +159,17 @@ class Account:
     def amounts(self, tokens: int) -> tuple[int, ...]:
         """What a request takes of each of the holdings."""
         return (1,) * len(self.requests) + (tokens,) * len(self.tokens) + (1,) * len(self.seats)
+
+
+class Ask:
+    """What one request needs that is not at hand."""
+
+    __slots__ = ("account", "needs", "tokens")
+
+    def __init__(self, account: Account, tokens: int) -> None:
+        self.account = account
+        self.tokens = tokens
+        self.needs = tuple(
+            Need(isinstance(holding, Seats), holding.key, holding.limit, amount)
+            for holding, amount in zip(account.holdings, account.amounts(tokens), strict=True)
+        )

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from junto.gateway.holdings import WINDOW, Account, Holding, Refusal, Seats, Window
-from junto.ports.limiter import LEASE_MS, Back, Charge, Granted, Held, Need, Refused, Visit, spare_seats, static_share
+from junto.gateway.holdings import WINDOW, Account, Ask, Holding, Refusal, Seats, Window
+from junto.ports.limiter import LEASE_MS, Back, Charge, Granted, Held, Refused, Visit, spare_seats, static_share
 
 if TYPE_CHECKING:
     from junto.core.limits import LimitedBy, Limits
@@ -30,20 +30,7 @@ _BELIEVE_SEATS_SECONDS: Final = 0.02
 _IDLE_SECONDS: Final = 2.0  # after which a free seat goes back
 _FORGET_SECONDS: Final = 2 * WINDOW  # after which an account that nobody used is dropped
 _SAY_ALL_SECONDS: Final = 300.0
-
-
-class Ask:
-    """What one request needs that is not at hand."""
-
-    __slots__ = ("account", "needs", "tokens")
-
-    def __init__(self, account: Account, tokens: int) -> None:
-        self.account = account
-        self.tokens = tokens
-        self.needs = tuple(
-            Need(isinstance(holding, Seats), holding.key, holding.limit, amount)
-            for holding, amount in zip(account.holdings, account.amounts(tokens), strict=True)
-        )
+_LOOK_SECONDS: Final = 0.4  # between two looks for what is idle
 
 
 class Lessee:
@@ -60,6 +47,10 @@ class Lessee:
         self._windows: dict[str, Window] = {}
         self._seats: dict[str, Seats] = {}
         self._back: dict[tuple[str, int], int] = {}
+        self._charged: dict[str, Window] = {}  # those with something unreported
+        self._unsaid: dict[str, Seats] = {}  # those of which the store does not know how many are held
+        self._leased: dict[str, Window] = {}  # those with a lease
+        self._looked_at = 0.0
         self._said_all_at = 0.0
 
     def account_at_hand(self, by: LimitedBy) -> Account | None:
@@ -112,11 +103,18 @@ class Lessee:
         for holding, amount, share in needs:
             if isinstance(holding, Seats):
                 holding.in_use += 1
-                holding.held, holding.unsaid = max(holding.held, holding.in_use), True
+                holding.held = max(holding.held, holding.in_use)
+                self._unsaid[holding.key] = holding
             else:
-                holding.admit_alone(now, amount)
+                self.charge(holding, amount, now)
                 holding.remaining = max(0, share - holding.spent(now))
         return None
+
+    def charge(self, window: Window, amount: int, now: float) -> None:
+        """Note what was used without having been granted, and tell the store at the next visit."""
+        window.log.add(now, amount)
+        window.unreported.add(now, amount)
+        self._charged[window.key] = window
 
     def give_back(self, window: Window, stamp: int, amount: int) -> None:
         """Tell the store, at the next visit, what was granted and not used."""
@@ -127,24 +125,20 @@ class Lessee:
 
     def visit(self, asks: list[Ask], now: float, *, leaving: bool = False) -> Visit:
         """What to tell and ask now. What is in it counts as told until `lost` says otherwise."""
-        self._return_idle(now)
-        if now - self._said_all_at > _SAY_ALL_SECONDS:
-            self._said_all_at = now
-            for seats in self._seats.values():
-                seats.unsaid = seats.unsaid or seats.held > 0
+        if now - self._looked_at > _LOOK_SECONDS or leaving:
+            self._looked_at = now
+            self._return_idle(now)
         back = tuple(Back(key, stamp, amount) for (key, stamp), amount in self._back.items())
-        charges: list[Charge] = []
-        for window in self._windows.values():
-            if window.unreported.total:
-                charges += [
-                    Charge(window.key, amount, int((now - at) * 1000)) for at, amount in window.unreported.entries()
-                ]
-                window.unreported.clear()
-        held = tuple(Held(each.key, each.held) for each in self._seats.values() if each.unsaid)
-        for each in self._seats.values():
-            each.unsaid = False
+        charges = tuple(
+            Charge(window.key, amount, int((now - at) * 1000))
+            for window in self._charged.values()
+            for at, amount in window.unreported.take()
+        )
+        held = tuple(Held(each.key, each.held) for each in self._unsaid.values())
         self._back.clear()
-        return Visit(self.node_id, self._epoch, leaving, back, tuple(charges), held, tuple(ask.needs for ask in asks))
+        self._charged.clear()
+        self._unsaid.clear()
+        return Visit(self.node_id, self._epoch, leaving, back, charges, held, tuple(ask.needs for ask in asks))
 
     def lost(self, visit: Visit, sent: float) -> None:
         """The visit's outcome is unknown, and the store is away."""
@@ -156,12 +150,13 @@ class Lessee:
             window = self._windows.get(key)
             if window is not None:
                 window.unreported.put_before([(sent - each.age_ms / 1000, each.amount) for each in charges])
+                self._charged[key] = window
         unsure = {held.bucket for held in visit.held} | {
             need.bucket for needs in visit.asks for need in needs if need.seats
         }
-        for seats in self._seats.values():
-            seats.keep(0)
-            seats.unsaid = seats.unsaid or seats.key in unsure or seats.held > 0
+        for key, seats in self._seats.items():
+            if seats.keep(0) or seats.held or key in unsure:
+                self._unsaid[key] = seats
 
     def answered(self, answer: Answer, sent: float) -> None:
         """The store has answered a visit that began at `sent`; its outcomes are for `apply`."""
@@ -173,8 +168,7 @@ class Lessee:
             self._alone_until = sent + settling - _TELL_SECONDS if settling else 0.0
             return
         if answer.lapsed:
-            for seats in self._seats.values():
-                seats.unsaid = seats.held > 0
+            self._say_all()
         if not settling:
             self.nodes, self.rank = answer.nodes, answer.rank
 
@@ -194,9 +188,10 @@ class Lessee:
             if extra:
                 self.give_back(window, window.stamp, window.end_lease(now))
                 window.begin_lease(extra, sent + LEASE_MS / 1000, answer.lease_stamp)
+                self._leased[window.key] = window
         for index, seats in enumerate(account.seats, len(windows)):
             if late:
-                seats.unsaid = True  # of what this node holds, which is without the granted ones
+                self._unsaid[seats.key] = seats  # what this node holds is without the granted ones
             else:
                 seats.held += 1 + granted.extras[index]
                 seats.in_use += 1
@@ -219,8 +214,9 @@ class Lessee:
         """Give everything back that is not in use."""
         for window in self._windows.values():
             self.give_back(window, window.stamp, window.end_lease(now))
-        for seats in self._seats.values():
-            seats.keep(0)
+        for key, seats in self._seats.items():
+            if seats.keep(0):
+                self._unsaid[key] = seats
 
     # In between -------------------------------------------------------------------------------------------------------
 
@@ -234,16 +230,23 @@ class Lessee:
             if key not in kept and not window.spent(now) and not window.left and not window.unreported.total:
                 del self._windows[key]
         for key, seats in list(self._seats.items()):
-            if key not in kept and not seats.held and not seats.unsaid:
+            if key not in kept and not seats.held and key not in self._unsaid:
                 del self._seats[key]
 
     def _return_idle(self, now: float) -> None:
-        for window in self._windows.values():
-            if window.until and now >= window.until:
+        for key, window in list(self._leased.items()):
+            if now >= window.until:
                 self.give_back(window, window.stamp, window.end_lease(now))
-        for seats in self._seats.values():
-            if seats.held > seats.in_use and now - seats.idle_since > _IDLE_SECONDS:
-                seats.keep(0)
+                del self._leased[key]
+        for key, seats in self._seats.items():
+            if seats.held > seats.in_use and now - seats.idle_since > _IDLE_SECONDS and seats.keep(0):
+                self._unsaid[key] = seats
+        if now - self._said_all_at > _SAY_ALL_SECONDS:
+            self._said_all_at = now
+            self._say_all()
+
+    def _say_all(self) -> None:
+        self._unsaid.update((key, seats) for key, seats in self._seats.items() if seats.held)
 
     def _tell_all(self, now: float) -> None:
         """The store forgot: tell it the whole last minute and every seat. Leases ended with its memory."""
@@ -251,14 +254,14 @@ class Lessee:
         for window in self._windows.values():
             window.end_lease(now)
             window.log.forget(now)
-            window.unreported.clear()
+            window.unreported.take()
+            window.unreported.put_before(window.log.entries())
             window.refusal = None
-            for at, amount in window.log.entries():
-                window.unreported.add(at, amount)
+            self._charged[window.key] = window
         for seats in self._seats.values():
             seats.keep(0)
-            seats.unsaid = seats.held > 0
             seats.refusal = None
+        self._say_all()
 
     def _window(self, key: str, limit: int, now: float) -> Window:
         window = self._windows.get(key)
@@ -277,7 +280,8 @@ class Lessee:
             seats = self._seats[key] = Seats(key, limit)
         elif seats.limit != limit:
             seats.limit, seats.refusal = limit, None
-            seats.keep(0)
+            if seats.keep(0):
+                self._unsaid[key] = seats
         return seats
 
     def release(self, seats: Seats, now: float) -> bool:
@@ -285,5 +289,7 @@ class Lessee:
         seats.in_use -= 1
         seats.idle_since = now
         seats.refusal = None
-        seats.keep(spare_seats(seats.limit, self.nodes))
-        return seats.unsaid
+        if seats.keep(spare_seats(seats.limit, self.nodes)):
+            self._unsaid[seats.key] = seats
+            return True
+        return False

@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from junto.core.errors import Overloaded, RateLimited
-from junto.gateway.lessee import Ask, Lessee
+from junto.gateway.holdings import Account, Ask
+from junto.gateway.lessee import Lessee
 from junto.gateway.limit_refusals import SeatTaken, too_large, used_up
 from junto.gateway.permit import Permit
 from junto.ports.limiter import BucketsAway, Granted, Refused
 
 if TYPE_CHECKING:
     from junto.core.limits import LimitedBy
-    from junto.gateway.holdings import Account
     from junto.ports.clock import Clock
     from junto.ports.limiter import Answer, Buckets
 
@@ -136,7 +136,7 @@ class Limiter:
                 window.left -= from_lease
                 window.used += from_lease
                 if more > from_lease:
-                    window.admit_alone(now, more - from_lease)
+                    self._lessee.charge(window, more - from_lease, now)
             elif stamps:
                 if leased and stamps[index] == window.stamp and window.used >= -more:
                     window.left -= more
