@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from junto.coordination.limiter_memory import MemoryBuckets
-from junto.coordination.limiter_redis import RedisBuckets
-from junto.coordination.queue_local import LocalJobQueue
-from junto.coordination.queue_taskiq import RedisJobQueue
+from junto.coordination.queue_on_demand import QueueOnDemand
 from junto.coordination.signals_memory import MemorySignals
-from junto.coordination.signals_redis import RedisSignals
 from junto.gateway.limits import Limiter
 
 if TYPE_CHECKING:
@@ -47,8 +44,13 @@ async def open_coordination(
     queue: JobQueue
     buckets: Buckets
     if redis_url is None:
-        signals, queue, buckets = MemorySignals(), LocalJobQueue(), MemoryBuckets(clock)
+        signals, queue, buckets = MemorySignals(), QueueOnDemand(_local_queue), MemoryBuckets(clock)
     else:
+        # Imported when they are chosen: the libraries behind them take their time, and memory.
+        from junto.coordination.limiter_redis import RedisBuckets  # noqa: PLC0415
+        from junto.coordination.queue_taskiq import RedisJobQueue  # noqa: PLC0415
+        from junto.coordination.signals_redis import RedisSignals  # noqa: PLC0415
+
         signals, queue = RedisSignals(redis_url, node_id), RedisJobQueue(redis_url)
         buckets = RedisBuckets(redis_url)
     limiter = Limiter(buckets, clock=clock, node_id=node_id)
@@ -58,3 +60,9 @@ async def open_coordination(
     await signals.start()
     await limiter.start()
     return Coordination(signals=signals, queue=queue, limiter=limiter)
+
+
+def _local_queue() -> JobQueue:
+    from junto.coordination.queue_local import LocalJobQueue  # noqa: PLC0415
+
+    return LocalJobQueue()

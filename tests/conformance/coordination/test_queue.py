@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from junto.coordination.queue_local import LocalJobQueue
+from junto.coordination.queue_on_demand import QueueOnDemand
 from junto.coordination.queue_taskiq import RedisJobQueue
 from junto.core.secret import Secret
 from tests.conformance.coordination.waiting import until
@@ -32,11 +33,13 @@ def redis() -> Iterator[RedisServer]:
         yield server
 
 
-@pytest.fixture(params=["local", "redis"])
+@pytest.fixture(params=["local", "on demand", "redis"])
 async def queue(request: pytest.FixtureRequest, redis: RedisServer) -> AsyncIterator[JobQueue]:
     made: JobQueue
     if request.param == "local":
         made = LocalJobQueue(capacity=CAPACITY)
+    elif request.param == "on demand":
+        made = QueueOnDemand(lambda: LocalJobQueue(capacity=CAPACITY))
     else:
         redis.flush()
         made = RedisJobQueue(Secret(redis.url), capacity=CAPACITY)
