@@ -217,11 +217,15 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
-    """A failed attempt after which the job is to run again, `delay_ms` from now; under another name if `model` says so."""
+    """A failed attempt after which the job is to run again, `delay_ms` from now; under another name if `model` says so.
+
+    `counts` False: no model was reached, so the job may make one attempt more.
+    """
 
     delay_ms: int
     error_code: str
     model: str | None = None
+    counts: bool = True
 
 
 class TriageDecision(msgspec.Struct, frozen=True, kw_only=True):

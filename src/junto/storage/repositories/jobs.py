@@ -18,6 +18,7 @@ from junto.storage.repositories.jobs_ends import end_unrun
 from junto.storage.repositories.jobs_rows import (
     ANSWER,
     HEAD,
+    REQUEST,
     Transactions,
     attempt_of,
     find_job,
@@ -143,8 +144,8 @@ async def _take_key(session: Session, job: NewJob) -> bool:
         "job_id": job.id,
         "created_ms": session.now_ms,
     }
-    taken = await session.execute(into(IDEMPOTENCY).values(row).on_conflict_do_nothing())
-    return bool(taken.rowcount)
+    taken = into(IDEMPOTENCY).values(row).on_conflict_do_nothing().returning(IDEMPOTENCY.c.key)
+    return (await session.execute(taken)).first() is not None
 
 
 async def _earlier(session: Session, job: NewJob) -> Submitted:
@@ -158,7 +159,7 @@ async def _earlier(session: Session, job: NewJob) -> Submitted:
     )
     asked = select(IDEMPOTENCY.c.job_id, IDEMPOTENCY.c.body_digest).where(mine)
     known = (await session.execute(asked)).one()
-    earlier = await find_job(session, known.job_id, *ANSWER, tenant_id=job.tenant_id)
+    earlier = await find_job(session, known.job_id, *ANSWER, *REQUEST, tenant_id=job.tenant_id)
     if earlier is None:  # keys are deleted with their jobs
         raise LookupError(known.job_id)
     return Submitted(job=earlier, is_new=False, digest=known.body_digest)

@@ -146,7 +146,9 @@ class StoredWork:
         return True
 
     async def retry(self, claim: Claim, retry: Retry) -> bool:
-        changed = {} if retry.model is None else {"model": retry.model}
+        changed: dict[str, Any] = {} if retry.model is None else {"model": retry.model}
+        if not retry.counts:
+            changed["max_attempts"] = JOBS.c.max_attempts + 1
         outcome = {"outcome": AttemptOutcome.FAILED.value, "error": retry.error_code}
         return await self._put_back(claim, retry.delay_ms, changed, outcome)
 

@@ -1,0 +1,142 @@
+"""One upstream call of a job: an ordinary walk through the gateway's pipeline, read as a stream and folded to its end.
+
+Owns how far the answer has got (`Progress`). Knows no lease, no database and no retry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from junto.core.completion import Completion, Folder
+from junto.core.errors import UpstreamFailed
+from junto.core.events import TextDelta
+from junto.core.exchange import ExchangeRecord, Outcome
+from junto.core.usage import estimate_tokens
+from junto.dialects import openai
+from junto.gateway.answer import BROKEN_OFF
+from junto.gateway.exchange import Arrival
+from junto.jobs.news import Told
+from junto.jobs.request import decode_request
+
+if TYPE_CHECKING:
+    from junto.core.events import Event
+    from junto.gateway.pipeline import Pipeline
+    from junto.jobs.news import News
+    from junto.ports.clock import Clock
+    from junto.ports.jobs import Claim
+
+_WATCHED_SECONDS: Final = 10.0
+_MOST_FOLLOWED = 1024 * 1024  # characters of an answer that can be followed as they come; the rest is there at the end
+
+
+class Progress:
+    """How far an attempt has got; told to others only while they watch. `record` is what the gateway settled, once it did."""
+
+    __slots__ = ("_characters", "_claim", "_clock", "_news", "_said", "_sent", "_until", "record")
+
+    def __init__(self, claim: Claim, news: News, clock: Clock) -> None:
+        self._claim = claim
+        self._news = news
+        self._clock = clock
+        self._said: list[str] = []
+        self._characters = 0
+        self._sent = 0
+        self._until = 0.0
+        self.record: ExchangeRecord | None = None
+
+    @property
+    def tokens(self) -> int:
+        """About how many tokens were answered so far."""
+        return estimate_tokens(self._characters)
+
+    def watch(self) -> None:
+        """Somebody watches: tell all there is with the next piece, then what is new."""
+        self._until = self._clock.monotonic() + _WATCHED_SECONDS
+        self._sent = 0
+
+    async def take(self, events: list[Event]) -> None:
+        """More of the answer has come."""
+        for event in events:
+            if isinstance(event, TextDelta) and event.text:
+                self._characters += len(event.text)
+                if self._characters <= _MOST_FOLLOWED:
+                    self._said.append(event.text)
+        if self._until and self._clock.monotonic() < self._until:
+            await self.tell()
+
+    async def tell(self) -> None:
+        """Tell what was not told yet."""
+        text = "".join(self._said)
+        self._said = [text]
+        if len(text) > self._sent:
+            start, self._sent = self._sent, len(text)
+            job = self._claim.job
+            await self._news.grew(Told(job_id=job.id, fence=job.fence, offset=start, text=text[start:]))
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer, and the exchange that it came by."""
+
+    completion: Completion
+    record: ExchangeRecord
+
+    def encode(self) -> bytes:
+        """The answer as it is stored."""
+        return answer_json(self.completion)
+
+
+async def call(pipeline: Pipeline, arrival: Arrival, progress: Progress) -> Answered:
+    """Ask and read to the end; raises a JuntoError. Cancelled, it cancels the upstream, and `progress.record` says what was used."""
+    answer = await pipeline.open(arrival)
+    folder = Folder()
+    try:
+        parser = arrival.wire.event_parser()
+        while piece := await answer.read():
+            await _take(parser.feed(piece), folder, progress)
+            await asyncio.sleep(0)  # an answer that is all there must not keep the loop from the other jobs
+        await _take(parser.end(), folder, progress)
+    finally:
+        answer.close()
+        progress.record = answer.record
+    record = answer.record
+    if folder.failure is not None or record is None or record.outcome is not Outcome.OK:
+        raise UpstreamFailed(BROKEN_OFF)
+    return Answered(completion=folder.completion(), record=record)
+
+
+async def _take(events: list[Event], folder: Folder, progress: Progress) -> None:
+    for event in events:
+        folder.add(event)
+    await progress.take(events)
+
+
+def arrival_of(claim: Claim, id: str) -> Arrival:
+    """The request of an attempt, at the tier that is in force for the job."""
+    job = claim.job
+    request = decode_request(job.request)
+    return Arrival(
+        id=id,
+        wire=openai.CHAT,
+        body=request.body(job.model),
+        principal=request.caller.principal(job.tenant_id),
+        sensitivity=job.sensitivity,
+        task_type=job.task_type,
+        timeout=None if claim.remaining_ms is None else max(claim.remaining_ms / 1000, 0.001),
+        job_id=job.id,
+        prompt_version=job.prompt_version,
+        priority=job.priority,
+    )
+
+
+def answer_json(completion: Completion) -> bytes:
+    """What is stored of an answer: its words, and its tool calls where there are any."""
+    stored: dict[str, Any] = {"response": completion.text}
+    if completion.tool_calls:
+        stored["tool_calls"] = [
+            {"id": one.id, "type": "function", "function": {"name": one.name, "arguments": one.arguments or "{}"}}
+            for one in completion.tool_calls
+        ]
+    return msgspec.json.encode(stored)

@@ -1,0 +1,233 @@
+"""Runs one claim to its end: the upstream call under a lease, and what is written down of it, once.
+
+Synchronous and queued jobs go through here alike. Invariant: whatever ends an attempt (answer, error, cancellation, deadline, a lost
+lease, a worker that stops), at most one write follows, and the database's fence decides whether it counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from junto.core.errors import DeadlinePassed, JuntoError, Overloaded
+from junto.core.usage import Usage
+from junto.jobs.calling import Answered, Progress, arrival_of, call
+from junto.jobs.failures import RetryLater
+from junto.jobs.leases import Stopped
+from junto.jobs.telling import dispatch_of, ended_of
+from junto.ports.jobs import AttemptOutcome, Ending, OnCrash, Retry, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from junto.core.exchange import ExchangeRecord
+    from junto.gateway.pipeline import Pipeline
+    from junto.jobs.failures import FailureHandling
+    from junto.jobs.leases import Held, Leases
+    from junto.jobs.news import News
+    from junto.ports.clock import Clock
+    from junto.ports.jobs import Claim, MakeId, WorkStore
+    from junto.ports.observer import JobObserver
+
+_WRITE_AGAIN_SECONDS: Final = 0.5
+_WRITE_SECONDS: Final = 60.0  # an end that could not be written for so long is left to the sweeper
+_INTERNAL: Final = JuntoError("Something went wrong inside Junto.")
+
+
+class Executor:
+    """One for a process. `keeps_bodies` says of a tier whether what was asked stays stored after the job's end."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        store: WorkStore,
+        leases: Leases,
+        *,
+        news: News,
+        failures: FailureHandling,
+        observer: JobObserver,
+        clock: Clock,
+        make_id: MakeId,
+        keeps_bodies: Callable[[str], bool],
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._store = store
+        self._leases = leases
+        self._news = news
+        self._failures = failures
+        self._observer = observer
+        self._clock = clock
+        self._make_id = make_id
+        self._keeps_bodies = keeps_bodies
+        self._wake = wake
+        self._progress: dict[str, Progress] = {}
+        self._log = structlog.get_logger()
+
+    def watched(self, job_id: str) -> None:
+        """Somebody watches this job, if it runs here."""
+        if (progress := self._progress.get(job_id)) is not None:
+            progress.watch()
+            task = asyncio.ensure_future(progress.tell())
+            task.add_done_callback(lambda done: done.exception() if not done.cancelled() else None)
+
+    async def run(self, claim: Claim, *, since: float) -> None:
+        """Run a claim that was asked for at `since` (monotonic), and write its end down. Never raises but for cancellation."""
+        job = claim.job
+        started_ms = self._clock.wall_ms()
+        progress = self._progress[job.id] = Progress(claim, self._news, self._clock)
+        attempt = asyncio.create_task(self._call(claim, progress), name=f"job {job.id}")
+        held = self._leases.hold(claim, attempt, lambda: progress.tokens, since=since)
+        await self._news.changed(job.id, Status.RUNNING.value)
+        try:
+            await self._until_over(attempt, held)
+            outcome, code = await self._conclude(held, attempt, progress)
+        finally:
+            if not attempt.done():
+                attempt.cancel()
+            self._leases.let_go(held)
+            self._progress.pop(job.id, None)
+        self._observer.dispatch_ended(
+            dispatch_of(claim, outcome, code, progress.record, started_ms, self._clock.wall_ms())
+        )
+
+    async def _call(self, claim: Claim, progress: Progress) -> Answered:
+        return await call(self._pipeline, arrival_of(claim, self._make_id("req")), progress)
+
+    async def _until_over(self, attempt: asyncio.Task[Answered], held: Held) -> None:
+        remaining = held.claim.remaining_ms
+        try:
+            await asyncio.wait({attempt}, timeout=None if remaining is None else max(remaining, 0) / 1000)
+            if not attempt.done():
+                held.stop(Stopped.DEADLINE)
+                await asyncio.wait({attempt})
+        except asyncio.CancelledError:  # the worker's patience is over
+            held.stop(Stopped.RELEASED)
+            await asyncio.wait({attempt})
+
+    async def _conclude(
+        self, held: Held, attempt: asyncio.Task[Answered], progress: Progress
+    ) -> tuple[AttemptOutcome, str]:
+        """Write down what came of the attempt; how it ended, and the error's code."""
+        claim, record = held.claim, progress.record
+        if not attempt.cancelled() and attempt.exception() is None:
+            return await self._end(claim, self._complete(claim, attempt.result()))
+        match held.stopped if attempt.cancelled() else None:
+            case Stopped.LOST:
+                self._observer.lease_lost()
+                self._log.warning("lease_lost", job_id=claim.job.id, attempt=claim.attempt)
+                return AttemptOutcome.FENCED, ""
+            case Stopped.CANCELLED:
+                return await self._end(claim, self._ending(claim, Status.CANCELLED, None, record, charged=True))
+            case Stopped.RELEASED | None if attempt.cancelled():
+                return await self._release(claim, record)
+            case Stopped.DEADLINE:
+                late = DeadlinePassed("The deadline passed before the job was done.")
+                return await self._end(claim, self._ending(claim, Status.FAILED, late, record))
+        failure = attempt.exception()
+        if not isinstance(failure, JuntoError):
+            self._log.error("job_attempt_failed", job_id=claim.job.id, exc_info=failure)
+        return await self._failed(claim, failure if isinstance(failure, JuntoError) else _INTERNAL, record)
+
+    async def _failed(
+        self, claim: Claim, error: JuntoError, record: ExchangeRecord | None
+    ) -> tuple[AttemptOutcome, str]:
+        step = await self._failures.after(claim, error)
+        if isinstance(step, RetryLater):
+            retry = Retry(delay_ms=step.delay_ms, error_code=error.code, model=step.model, counts=step.counts)
+            if await self._written(claim, lambda: self._store.retry(claim, retry)):
+                await self._news.changed(claim.job.id, Status.PENDING.value)
+                self._wake()
+                return AttemptOutcome.FAILED, error.code
+            return AttemptOutcome.FENCED, error.code
+        given_up = self._ending(claim, Status.FAILED, error, record)
+        told = msgspec.structs.replace(given_up, error_code=step.error_code, error_message=step.error_message)
+        return await self._end(claim, told)
+
+    async def _release(self, claim: Claim, record: ExchangeRecord | None) -> tuple[AttemptOutcome, str]:
+        """Give the job back; one that may be called once only has had its call."""
+        if claim.job.on_crash is OnCrash.FAIL:
+            stopped = Overloaded("The worker stopped, and the job is not to be run twice.")
+            return await self._end(claim, self._ending(claim, Status.FAILED, stopped, record))
+        if await self._written(claim, lambda: self._store.release(claim)):
+            await self._news.changed(claim.job.id, Status.PENDING.value)
+            return AttemptOutcome.RELEASED, ""
+        return AttemptOutcome.FENCED, ""
+
+    async def _end(self, claim: Claim, ending: Ending) -> tuple[AttemptOutcome, str]:
+        if not await self._written(claim, lambda: self._store.finish(claim, ending)):
+            return AttemptOutcome.FENCED, ending.error_code
+        await self._news.changed(claim.job.id, ending.status.value)
+        self._observer.job_ended(ended_of(claim, ending, self._clock.wall_ms()))
+        return _OUTCOMES[ending.status], ending.error_code
+
+    async def _written(self, claim: Claim, write: Callable[[], Awaitable[bool]]) -> bool:
+        """Write until the database has taken it, or turned it away as stale; False then, and when it stays away for long."""
+        until = self._clock.monotonic() + _WRITE_SECONDS
+        is_sure = True
+        while True:
+            try:
+                if await write():
+                    return True
+            except Overloaded:  # it may have happened: then the next try is turned away, and nothing is written twice
+                is_sure = False
+                if self._clock.monotonic() >= until:
+                    self._log.error("job_end_not_written", job_id=claim.job.id)
+                    return False
+                await asyncio.sleep(_WRITE_AGAIN_SECONDS)
+                continue
+            if is_sure:
+                self._observer.write_fenced()
+                self._log.warning("write_fenced", job_id=claim.job.id, attempt=claim.attempt)
+            return False
+
+    def _complete(self, claim: Claim, answered: Answered) -> Ending:
+        ending = self._ending(claim, Status.COMPLETE, None, answered.record, charged=True)
+        return msgspec.structs.replace(ending, answer=answered.encode())
+
+    def _ending(
+        self,
+        claim: Claim,
+        status: Status,
+        error: JuntoError | None,
+        record: ExchangeRecord | None,
+        *,
+        charged: bool = False,
+    ) -> Ending:
+        """The end of a job. Charged is what answered, and what was cancelled after it had begun to."""
+        ending = Ending(
+            status=status,
+            error_code="" if error is None else error.code,
+            error_message="" if error is None else error.message,
+            webhook_id=self._make_id("evt"),
+            forget_request=not self._keeps_bodies(claim.job.sensitivity),
+        )
+        if record is None:
+            return ending
+        return msgspec.structs.replace(
+            ending,
+            model=record.model,
+            backend=record.backend,
+            finish_reason=record.finish_reason,
+            usage=Usage(
+                input=record.input_tokens,
+                cache_read=record.cache_read_tokens,
+                cache_write=record.cache_write_tokens,
+                output=record.output_tokens,
+                reasoning=record.reasoning_tokens,
+                estimated=record.usage_estimated,
+            ),
+            latency_ms=record.duration_ms,
+            cost_nano=record.cost_nano if charged else 0,
+            price_date=record.price_date,
+        )
+
+
+_OUTCOMES: Final = {
+    Status.COMPLETE: AttemptOutcome.OK,
+    Status.FAILED: AttemptOutcome.FAILED,
+    Status.CANCELLED: AttemptOutcome.CANCELLED,
+}
