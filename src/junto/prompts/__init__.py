@@ -1,0 +1,1 @@
+"""Prompt templates: shared or a client's own, by task type, every save a version."""
