@@ -11,10 +11,9 @@ import itertools
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -103,9 +102,9 @@ def running_postgres() -> Iterator[Postgres]:
             )
         yield postgres
     finally:
-        with suppress(CalledProcessError):  # it is down already
-            postgres.stop()  # the wheel would not find one that was started again
         server.cleanup()
+        if (directory / "postmaster.pid").exists():  # the wheel does not know of one that was started again
+            postgres.stop()
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from junto.storage.writer import ExchangeWriter
 from junto.web.app import INFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AsyncExitStack
 
     from junto.ports.clock import Clock
@@ -49,20 +50,28 @@ class Storage:
 
 
 def database_of(settings: Settings) -> Database:
-    """The database that the settings name; not opened."""
-    url = settings.database_url.reveal() if settings.database_url is not None else "sqlite"
-    return Database(settings.data_dir if url.startswith("sqlite") else url)
+    """The database that the settings name, not opened; raises DatabaseUrlRefused."""
+    return Database(settings.data_dir if settings.database_url is None else settings.database_url.reveal())
+
+
+@contextmanager
+def locked(settings: Settings, database: Database) -> Iterator[None]:
+    """The data directory, and the SQLite file where that lies elsewhere, are this process's alone; raises DataDirInUse."""
+    with ExitStack() as locks:
+        locks.enter_context(DataDirLock(settings.data_dir))
+        if database.is_file and database.path.parent.resolve() != settings.data_dir.resolve():
+            locks.enter_context(DataDirLock(database.path.parent))
+        yield
 
 
 async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Storage:
-    """Open everything, the lock on the data directory first; raises DataDirInUse, SchemaError."""
-    lock = DataDirLock(settings.data_dir)
-    lock.acquire()
-    stack.callback(lock.release)
+    """Open everything, the lock on the data directory first; raises DataDirInUse, SchemaError, Overloaded."""
+    database = database_of(settings)
+    stack.enter_context(locked(settings, database))
     journal = Journal(settings.data_dir / "journal")
     left = journal.open().records
     stack.callback(journal.close)
-    database = await stack.enter_async_context(database_of(settings))
+    await stack.enter_async_context(database)
     sessions = Sessions(database)
     writer = ExchangeWriter(sessions, compress=settings.storage.compress, along=[LedgerWriter().post])
     flusher = Flusher(journal, writer)

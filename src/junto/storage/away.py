@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from sqlite3 import SQLITE_ERROR
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from junto.core.errors import Overloaded
@@ -22,7 +22,20 @@ def told_when_away() -> Iterator[None]:
     """Callers are told to come back (503) instead of that something went wrong; a statement that is wrong stays an error."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
-        if getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == SQLITE_ERROR:
+    except (DBAPIError, PoolTimeout, OSError) as error:
+        if isinstance(error, DBAPIError) and not _is_away(error):
             raise
         raise Overloaded("The database does not answer right now.", retry_after=_RETRY_AFTER) from error
+
+
+def _is_away(error: DBAPIError) -> bool:
+    if getattr(error.orig, "sqlite_errorcode", None) == SQLITE_ERROR:
+        return False
+    # A connection that the server has ended is none any more, whatever kind of error the driver makes of it.
+    return isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+
+
+def why(error: BaseException) -> str:
+    """What the driver said, in one line, for the log and for the operator: neither statements nor values are in it."""
+    cause = error.__cause__ if isinstance(error, Overloaded) and error.__cause__ is not None else error
+    return " ".join(str(getattr(cause, "orig", None) or cause).split())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy import URL, event, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from junto.storage import schema
@@ -36,20 +37,43 @@ _WRITER = (
 _READER = (*_ALL, "PRAGMA wal_autocheckpoint=0", "PRAGMA query_only=ON")
 _POSTGRES: Final = "postgresql+psycopg"
 _CONNECTIONS = 16  # of one process to Postgres
-_CONNECT_SECONDS = 5
+_POOL_SECONDS = 10.0
+_TO_POSTGRES = {
+    "application_name": "junto",
+    "connect_timeout": 5,  # seconds, as the next three; a peer that is gone without a word is found out within 20
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,  # milliseconds
+}
+# A process that is frozen in the middle of a transaction must not hold its locks for ever, nor a caller wait for them for ever.
+_ON_POSTGRES = ("SET idle_in_transaction_session_timeout = '10s'", "SET statement_timeout = '30s'")
 _NICENESS = 10
 
 
+class DatabaseUrlRefused(schema.SchemaError):
+    """The URL names no database that Junto works on; the message does not repeat the URL."""
+
+
 class Database:
-    """`place` is the data directory of a SQLite file, or the URL of a Postgres (`postgresql://...`)."""
+    """`place` is the data directory of a SQLite file, or a URL: `postgresql://...`, or `sqlite:///FILE`.
+
+    Raises DatabaseUrlRefused.
+    """
 
     def __init__(self, place: Path | str) -> None:
-        self._file = place / _FILE if isinstance(place, Path) else None
+        url = _parsed(place) if isinstance(place, str) else URL.create("sqlite", database=str(place / _FILE))
+        self._file = Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
         if self._file is not None:
             self.writer = _sqlite(self._file, _WRITER, connections=1)
             self.reader = _sqlite(self._file, _READER, connections=_READERS)
         else:
-            self.writer = self.reader = _postgres(str(place))
+            self.writer = self.reader = _postgres(url)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is SQLite, which belongs to one process."""
+        return self._file is not None
 
     @property
     def path(self) -> Path:
@@ -127,13 +151,39 @@ def _lower_priority() -> int:
     return 0
 
 
-def _postgres(url: str) -> AsyncEngine:
-    return create_async_engine(
-        make_url(url).set(drivername=_POSTGRES),
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # what they say may be a part of the password
+        raise DatabaseUrlRefused(
+            "database_url cannot be read: in its user and password, characters such as @ : / # % have to be percent-encoded."
+        ) from None
+    driver = parsed.drivername
+    if driver in {"postgres", "postgresql", _POSTGRES}:
+        return parsed.set(drivername=_POSTGRES)
+    if driver in {"sqlite", "sqlite+aiosqlite"} and parsed.database not in {None, "", ":memory:"}:
+        return parsed
+    raise DatabaseUrlRefused("database_url has to be postgresql://USER:PASSWORD@HOST/DATABASE, or sqlite:///FILE.")
+
+
+def _postgres(url: URL) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
         pool_size=_CONNECTIONS,
         max_overflow=0,
+        pool_timeout=_POOL_SECONDS,
         pool_use_lifo=True,
         pool_pre_ping=True,  # a restart of the server must not cost a request
         hide_parameters=True,
-        connect_args={"connect_timeout": _CONNECT_SECONDS, "application_name": "junto"},
+        connect_args={name: value for name, value in _TO_POSTGRES.items() if name not in url.query},
     )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        for statement in _ON_POSTGRES:
+            cursor.execute(statement)
+        cursor.close()
+        connection.commit()
+
+    return engine

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from junto.storage.away import why
 from junto.storage.writer import RecordRefused
 
 if TYPE_CHECKING:
@@ -143,5 +144,5 @@ class Flusher:
     def _failed(self, error: Exception) -> bool:
         self.failures += 1
         if self.failures == 1:
-            _log.error("flusher.database_is_away", error=str(error), waiting=self._journal.waiting_rows)
+            _log.error("flusher.database_is_away", error=why(error), waiting=self._journal.waiting_rows)
         return False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import delete, select
 
+from junto.storage.away import why
 from junto.storage.sessions import OPERATOR
 from junto.storage.tables.exchanges import BODIES, EXCHANGES
 
@@ -75,7 +76,7 @@ class Retention:
             try:
                 deleted = await self.sweep()
             except Exception as error:  # noqa: BLE001  a database that is away now is tried again at the next sweep
-                _log.warning("retention.sweep_failed", error=str(error))
+                _log.warning("retention.sweep_failed", error=why(error))
             else:
                 if deleted:
                     _log.info("retention.swept", deleted=deleted, days=self._days)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from junto.core.errors import Overloaded
 from junto.storage.engine import Database
@@ -109,6 +109,30 @@ async def test_a_crash_in_the_middle_of_a_session_writes_nothing(postgres: Postg
                 await ExchangeWriter(sessions, along=[crash]).store(records(1, 2))
         finally:
             postgres.start()
+        assert await stored(sessions) == 0
+
+
+async def freeze(sessions: Sessions) -> None:
+    """What a process does that is stopped in the middle of a session for too long, and goes on."""
+    async with sessions.write(OPERATOR) as session:
+        await session.execute(text("SET LOCAL idle_in_transaction_session_timeout = '1ms'"))
+        await asyncio.sleep(0.1)
+        await session.execute(select(1))
+
+
+async def test_a_process_that_froze_in_a_session_has_lost_it_and_its_locks(postgres_url: str) -> None:
+    async with Database(postgres_url) as database:
+        sessions = Sessions(database)
+        async with sessions.read(OPERATOR) as session:
+            limits = await session.execute(
+                select(
+                    func.current_setting("idle_in_transaction_session_timeout"),
+                    func.current_setting("statement_timeout"),
+                )
+            )
+            assert limits.one() == ("10s", "30s")
+        with pytest.raises(Overloaded):
+            await freeze(sessions)
         assert await stored(sessions) == 0
 
 
