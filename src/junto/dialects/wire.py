@@ -14,6 +14,7 @@ import msgspec
 
 from junto.core.capability import Capability
 from junto.core.chat import Operation
+from junto.dialects.amendment import unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from junto.core.errors import FailureKind, JuntoError, UpstreamFailure
     from junto.core.events import Event
     from junto.core.usage import Usage
+    from junto.dialects.amendment import Amended, Amendment
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,4 +128,5 @@ class Wire:
     whole_tap: Callable[[], Tap]  # fed once with the whole body
     render_error: Callable[[JuntoError], bytes]
     parse_error: Callable[[int, bytes], UpstreamFailure]  # status, body
+    amend: Callable[[bytes, Amendment], Amended] = unchanged  # what a route of a task adds to a caller's body
     passed_headers: frozenset[bytes] = frozenset()  # of the caller's, in lower case, that a relay hands to the upstream

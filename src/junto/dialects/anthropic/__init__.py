@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from junto.core.chat import Operation
+from junto.dialects.anthropic.amend import amend
 from junto.dialects.anthropic.errors import parse_error, render_error
 from junto.dialects.anthropic.event_renderer import AnthropicEventRenderer
 from junto.dialects.anthropic.events import AnthropicEventParser
@@ -33,6 +34,7 @@ MESSAGES = Wire(
     whole_tap=AnthropicWholeTap,
     render_error=render_error,
     parse_error=parse_error,
+    amend=amend,
     passed_headers=frozenset({b"anthropic-version", b"anthropic-beta"}),
 )
 

@@ -39,6 +39,7 @@ def _wire(name: str, path: str, *, stream: bool) -> Wire:
         whole_tap=WholeTap,
         render_error=errors.render_error,
         parse_error=errors.parse_error,
+        amend=requests.amend,
     )
 
 

@@ -14,7 +14,8 @@ from junto.core.chat import ChatRequest, Request, Sampling
 from junto.core.errors import Unsupported
 from junto.core.sensitivity import parse_sensitivity
 from junto.core.usage import estimate_tokens
-from junto.dialects.decoding import decode_body, labels_of, rewritten
+from junto.dialects.amendment import Amended, Amendment, bound, fill, prompt_first
+from junto.dialects.decoding import decode_body, fields_of, labels_of, rewritten
 from junto.dialects.openai.messages import WireMessage, parse_messages, render_messages
 from junto.dialects.openai.peek import IMAGE_PARTS, Name, Positive
 from junto.dialects.openai.tools import WireTool, parse_tools, render_tool
@@ -103,3 +104,13 @@ def render_request(request: Request, model: str, stream: bool) -> bytes:  # noqa
 def relay_request(body: bytes, upstream_model: str) -> bytes:
     """The caller's own body for another Junto, with its name for the model."""
     return rewritten(body, upstream_model)
+
+
+def amend(body: bytes, amendment: Amendment) -> Amended:
+    """The body with what the route of its task adds; of sampling there is the temperature only."""
+    fields = fields_of(body)
+    bound(fields, ("max_tokens",), amendment.max_tokens, usual="max_tokens")
+    if amendment.sampling is not None:
+        fill(fields, {"temperature": amendment.sampling.temperature})
+    is_prompted = prompt_first(fields, amendment.system)
+    return Amended(msgspec.json.encode(fields), is_prompted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from junto.core.chat import Operation
+from junto.dialects.ollama.amend import amend_chat, amend_generate
 from junto.dialects.ollama.embed import (
     parse_embed,
     parse_embeddings,
@@ -44,6 +45,7 @@ CHAT = Wire(
     whole_tap=OllamaWholeTap,
     render_error=render_error,
     parse_error=parse_error,
+    amend=amend_chat,
 )
 
 GENERATE = Wire(
@@ -65,6 +67,7 @@ GENERATE = Wire(
     whole_tap=OllamaWholeTap,
     render_error=render_error,
     parse_error=parse_error,
+    amend=amend_generate,
 )
 
 EMBED = Wire(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from junto.core.chat import Operation
 from junto.dialects.openai import completions, embeddings, errors, peek, requests, responses
+from junto.dialects.openai.amend import amend_chat, amend_completion
 from junto.dialects.openai.events import ChunkParser
 from junto.dialects.openai.relay import relay_request
 from junto.dialects.openai.stream import ChatRenderer, CompletionRenderer
@@ -34,6 +35,7 @@ CHAT = Wire(
     whole_tap=WholeTap,
     render_error=errors.render_error,
     parse_error=errors.parse_error,
+    amend=amend_chat,
 )
 
 COMPLETIONS = Wire(
@@ -55,6 +57,7 @@ COMPLETIONS = Wire(
     whole_tap=WholeTap,
     render_error=errors.render_error,
     parse_error=errors.parse_error,
+    amend=amend_completion,
 )
 
 EMBEDDINGS = Wire(

@@ -1,0 +1,46 @@
+"""A route's additions in bodies of `/api/chat` and `/api/generate`. Pure; the rest of the body stays as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from junto.dialects.amendment import Amended, Amendment, bound, fill, is_absent, prompt_first, raw
+from junto.dialects.decoding import decode_part, fields_of
+from junto.dialects.ollama.options import render_options
+
+if TYPE_CHECKING:
+    from junto.dialects.amendment import Fields
+
+_OPTIONS = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+
+
+def amend_chat(body: bytes, amendment: Amendment) -> Amended:
+    """A chat."""
+    fields = fields_of(body)
+    _sample(fields, amendment)
+    is_prompted = prompt_first(fields, amendment.system)
+    return Amended(msgspec.json.encode(fields), is_prompted)
+
+
+def amend_generate(body: bytes, amendment: Amendment) -> Amended:
+    """A question; one that is `raw` goes to the model as it is, and so gets no system prompt."""
+    fields = fields_of(body)
+    _sample(fields, amendment)
+    has_system = not is_absent(fields, "system") and bytes(fields["system"]) != b'""'
+    is_raw = bytes(fields.get("raw", b"")) == b"true"
+    is_prompted = amendment.system is not None and not has_system and not is_raw
+    if is_prompted:
+        fields["system"] = raw(amendment.system)
+    return Amended(msgspec.json.encode(fields), is_prompted)
+
+
+def _sample(fields: Fields, amendment: Amendment) -> None:
+    given = fields.get("options")
+    options = (decode_part(_OPTIONS, given, "options") if given is not None else None) or {}
+    bound(options, ("num_predict",), amendment.max_tokens, usual="num_predict")
+    if amendment.sampling is not None:
+        fill(options, render_options(amendment.sampling, {}))
+    if options:
+        fields["options"] = raw(options)

@@ -1,0 +1,35 @@
+"""A route's additions in bodies of chat and of legacy completions. Pure; the rest of the body stays as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from junto.dialects.amendment import Amended, Amendment, bound, fill, prompt_first
+from junto.dialects.decoding import fields_of
+from junto.dialects.openai.requests import render_sampling
+
+if TYPE_CHECKING:
+    from junto.dialects.amendment import Fields
+
+
+def amend_chat(body: bytes, amendment: Amendment) -> Amended:
+    """A chat: a new bound is spelled `max_tokens`, which most servers know; a caller's own keeps its spelling."""
+    fields = fields_of(body)
+    _sample(fields, amendment, ("max_completion_tokens", "max_tokens"))
+    is_prompted = prompt_first(fields, amendment.system)
+    return Amended(msgspec.json.encode(fields), is_prompted)
+
+
+def amend_completion(body: bytes, amendment: Amendment) -> Amended:
+    """A text completion, which has no place for a system prompt."""
+    fields = fields_of(body)
+    _sample(fields, amendment, ("max_tokens",))
+    return Amended(msgspec.json.encode(fields))
+
+
+def _sample(fields: Fields, amendment: Amendment, limits: tuple[str, ...]) -> None:
+    bound(fields, limits, amendment.max_tokens, usual="max_tokens")
+    if amendment.sampling is not None:
+        fill(fields, render_sampling(amendment.sampling))
