@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.ids import id_maker
+from junto.bootstrap.jobs import JobOptions, JobParts, open_jobs, works_here
 from junto.bootstrap.node import Given, open_node
-from junto.bootstrap.webhooks import server_secret
 from junto.gateway.slots import SlotPool
-from junto.jobs.signing import client_key
+from junto.prompts.shelf import PromptShelf
+from junto.routing.route_table import RouteTable
 from junto.web.app import build_app
 from junto.web.outbox import Outbox
 from junto.web.services import WebServices
@@ -46,6 +47,7 @@ class Services:
     operation: Operation
     pipeline: Pipeline
     heartbeats: Heartbeats
+    jobs: JobParts
     new_admin_key: str | None
     keep_admin_key: Callable[[], None]
 
@@ -60,6 +62,7 @@ async def build(
     make_slots: MakeSlots = SlotPool,
     beat: bool = True,
     jitter: Callable[[], float] = random.random,
+    job_options: JobOptions | None = None,
 ) -> AsyncIterator[Services]:
     """A running Junto. `read_settings` is how a reload reads the configuration again; without `beat` nobody is probed."""
     given = Given(
@@ -75,17 +78,28 @@ async def build(
         await node.replicas.start()
         await node.operation.start(beat=beat)
         stack.push_async_callback(node.operation.stop)
+        jobs = await open_jobs(
+            settings,
+            given,
+            node,
+            stack,
+            routes=RouteTable,
+            prompts=PromptShelf(),
+            works=works_here(settings),
+            options=job_options,
+        )
         yield Services(
-            app=build_app(_web_services(settings, given, node)),
+            app=build_app(_web_services(given, node, jobs)),
             operation=node.operation,
             pipeline=node.pipeline,
             heartbeats=node.operation.heartbeats,
+            jobs=jobs,
             new_admin_key=node.admin_key.new,
             keep_admin_key=partial(node.admin_key.keep, settings.data_dir),
         )
 
 
-def _web_services(settings: Settings, given: Given, node: Node) -> WebServices:
+def _web_services(given: Given, node: Node, jobs: JobParts) -> WebServices:
     operation, storage, observing = node.operation, node.storage, node.observing
     return WebServices(
         build=node.build,
@@ -109,5 +123,8 @@ def _web_services(settings: Settings, given: Given, node: Node) -> WebServices:
         metrics=observing.scrape,
         summaries=observing.summaries,
         refusals=observing.observer,
-        webhook_key=partial(client_key, server_secret(settings.data_dir, settings.secrets_key)),
+        jobs=jobs.jobs,
+        follower=jobs.follower,
+        webhooks=jobs.outbound.store,
+        webhook_key=jobs.outbound.key_of,
     )

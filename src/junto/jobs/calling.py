@@ -35,46 +35,50 @@ _MOST_FOLLOWED = 1024 * 1024  # characters of an answer that can be followed as 
 class Progress:
     """How far an attempt has got; told to others only while they watch. `record` is what the gateway settled, once it did."""
 
-    __slots__ = ("_characters", "_claim", "_clock", "_news", "_said", "_sent", "_until", "record")
+    __slots__ = ("_claim", "_clock", "_news", "_sent", "_size", "_told", "_until", "_untold", "record")
 
     def __init__(self, claim: Claim, news: News, clock: Clock) -> None:
         self._claim = claim
         self._news = news
         self._clock = clock
-        self._said: list[str] = []
-        self._characters = 0
-        self._sent = 0
+        self._told: list[str] = []
+        self._untold: list[str] = []
+        self._sent = 0  # characters that were told
+        self._size = 0
         self._until = 0.0
         self.record: ExchangeRecord | None = None
 
     @property
     def tokens(self) -> int:
         """About how many tokens were answered so far."""
-        return estimate_tokens(self._characters)
+        return estimate_tokens(self._size)
 
-    def watch(self) -> None:
-        """Somebody watches: tell all there is with the next piece, then what is new."""
+    async def watch(self, seen: Told) -> None:
+        """Somebody watches, and has the text of that attempt up to that offset: tell the rest, and for a while what is new."""
         self._until = self._clock.monotonic() + _WATCHED_SECONDS
-        self._sent = 0
+        offset = seen.offset if seen.fence == self._claim.job.fence else 0
+        if offset < self._sent:
+            self._untold = [("".join(self._told) + "".join(self._untold))[offset:]]
+            self._told, self._sent = ["".join(self._told)[:offset]], offset
+        await self._tell()
 
     async def take(self, events: list[Event]) -> None:
         """More of the answer has come."""
         for event in events:
             if isinstance(event, TextDelta) and event.text:
-                self._characters += len(event.text)
-                if self._characters <= _MOST_FOLLOWED:
-                    self._said.append(event.text)
+                self._size += len(event.text)
+                if self._size <= _MOST_FOLLOWED:
+                    self._untold.append(event.text)
         if self._until and self._clock.monotonic() < self._until:
-            await self.tell()
+            await self._tell()
 
-    async def tell(self) -> None:
-        """Tell what was not told yet."""
-        text = "".join(self._said)
-        self._said = [text]
-        if len(text) > self._sent:
-            start, self._sent = self._sent, len(text)
+    async def _tell(self) -> None:
+        text, self._untold = "".join(self._untold), []
+        if text:
+            start, self._sent = self._sent, self._sent + len(text)
+            self._told.append(text)
             job = self._claim.job
-            await self._news.grew(Told(job_id=job.id, fence=job.fence, offset=start, text=text[start:]))
+            await self._news.grew(Told(job_id=job.id, fence=job.fence, offset=start, text=text))
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):

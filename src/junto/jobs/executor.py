@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from junto.gateway.pipeline import Pipeline
     from junto.jobs.failures import FailureHandling
     from junto.jobs.leases import Held, Leases
-    from junto.jobs.news import News
+    from junto.jobs.news import News, Told
     from junto.ports.clock import Clock
     from junto.ports.jobs import Claim, MakeId, WorkStore
     from junto.ports.observer import JobObserver
@@ -38,7 +38,10 @@ _INTERNAL: Final = JuntoError("Something went wrong inside Junto.")
 
 
 class Executor:
-    """One for a process. `keeps_bodies` says of a tier whether what was asked stays stored after the job's end."""
+    """One for a process. `keeps_bodies` says of a tier whether what was asked stays stored after the job's end.
+
+    `on_end` is called after each job that has ended here.
+    """
 
     def __init__(
         self,
@@ -52,7 +55,7 @@ class Executor:
         clock: Clock,
         make_id: MakeId,
         keeps_bodies: Callable[[str], bool],
-        wake: Callable[[], None] = lambda: None,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._pipeline = pipeline
         self._store = store
@@ -63,16 +66,17 @@ class Executor:
         self._clock = clock
         self._make_id = make_id
         self._keeps_bodies = keeps_bodies
-        self._wake = wake
+        self._on_end = on_end
+        self._telling: set[asyncio.Task[None]] = set()
         self._progress: dict[str, Progress] = {}
         self._log = structlog.get_logger()
 
-    def watched(self, job_id: str) -> None:
+    def watched(self, seen: Told) -> None:
         """Somebody watches this job, if it runs here."""
-        if (progress := self._progress.get(job_id)) is not None:
-            progress.watch()
-            task = asyncio.ensure_future(progress.tell())
-            task.add_done_callback(lambda done: done.exception() if not done.cancelled() else None)
+        if (progress := self._progress.get(seen.job_id)) is not None:
+            telling = asyncio.create_task(progress.watch(seen))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
 
     async def run(self, claim: Claim, *, since: float) -> None:
         """Run a claim that was asked for at `since` (monotonic), and write its end down. Never raises but for cancellation."""
@@ -140,7 +144,6 @@ class Executor:
             retry = Retry(delay_ms=step.delay_ms, error_code=error.code, model=step.model, counts=step.counts)
             if await self._written(claim, lambda: self._store.retry(claim, retry)):
                 await self._news.changed(claim.job.id, Status.PENDING.value)
-                self._wake()
                 return AttemptOutcome.FAILED, error.code
             return AttemptOutcome.FENCED, error.code
         given_up = self._ending(claim, Status.FAILED, error, record)
@@ -162,6 +165,7 @@ class Executor:
             return AttemptOutcome.FENCED, ending.error_code
         await self._news.changed(claim.job.id, ending.status.value)
         self._observer.job_ended(ended_of(claim, ending, self._clock.wall_ms()))
+        self._on_end()
         return _OUTCOMES[ending.status], ending.error_code
 
     async def _written(self, claim: Claim, write: Callable[[], Awaitable[bool]]) -> bool:

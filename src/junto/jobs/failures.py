@@ -13,6 +13,7 @@ import msgspec
 
 from junto.core.errors import AllBackendsDown, JuntoError, Overloaded, RateLimited, UpstreamFailed
 from junto.jobs.model import retry_delay_ms
+from junto.jobs.request import decode_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +90,19 @@ def static(error: JuntoError, *, attempt: int, max_attempts: int, jitter: float)
     return RetryLater(delay_ms=rest, counts=counts)
 
 
+def usual(claim: Claim, error: JuntoError, jitter: float) -> Step:
+    """The static rules for a claim; the route's fallback takes its turn with the model that was meant to answer."""
+    step = static(error, attempt=claim.attempt, max_attempts=claim.job.max_attempts, jitter=jitter)
+    if isinstance(step, GiveUp):
+        return step
+    request = decode_request(claim.job.request)
+    if not request.fallback:
+        return step
+    if claim.job.model == request.model:
+        return msgspec.structs.replace(step, delay_ms=0, model=request.fallback)
+    return msgspec.structs.replace(step, model=request.model)
+
+
 class Static:
     """The static rules; `jitter` gives numbers in [0, 1)."""
 
@@ -96,4 +110,4 @@ class Static:
         self._jitter = jitter
 
     async def after(self, claim: Claim, error: JuntoError) -> Step:
-        return static(error, attempt=claim.attempt, max_attempts=claim.job.max_attempts, jitter=self._jitter())
+        return usual(claim, error, self._jitter())

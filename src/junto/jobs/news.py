@@ -28,7 +28,7 @@ _MOST_WAITING = 1000  # messages for one listener; one that falls behind loses s
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One message. A status, or text from `offset` on of the attempt with that fence."""
+    """One message. A status, or text from `offset` on of the attempt with that fence; of a watcher: how much it has of that."""
 
     job_id: str
     status: str = ""
@@ -61,13 +61,13 @@ class Listener:
 
 
 class News:
-    """One for the process. `on_watch` and `on_cancel` are called with a job's id, wherever that job runs."""
+    """One for the process."""
 
     def __init__(self, signals: Signals) -> None:
         self._signals = signals
         self._listeners: dict[str, set[Listener]] = defaultdict(set)
         self._unsubscribe: list[Callable[[], None]] = []
-        self._on_watch: Callable[[str], None] | None = None
+        self._on_watch: Callable[[Told], None] | None = None
         self._on_cancel: Callable[[str], None] | None = None
 
     def start(self) -> None:
@@ -80,7 +80,7 @@ class News:
         while self._unsubscribe:
             self._unsubscribe.pop()()
 
-    def serve(self, *, on_watch: Callable[[str], None], on_cancel: Callable[[str], None]) -> None:
+    def serve(self, *, on_watch: Callable[[Told], None], on_cancel: Callable[[str], None]) -> None:
         """From now on jobs run in this process."""
         self._on_watch, self._on_cancel = on_watch, on_cancel
 
@@ -92,9 +92,9 @@ class News:
         """Tell those who watch what an attempt has said."""
         await self._signals.publish(_TEXT, msgspec.json.encode(told))
 
-    async def watch(self, job_id: str) -> None:
+    async def watch(self, seen: Told) -> None:
         """Ask whoever runs the job to tell what it says, for a while."""
-        await self._signals.publish(_WATCH, job_id.encode())
+        await self._signals.publish(_WATCH, msgspec.json.encode(seen))
 
     async def cancel(self, job_id: str) -> None:
         """Tell whoever runs the job that it is to be cancelled; the row says so too."""
@@ -120,7 +120,8 @@ class News:
 
     def _watched(self, payload: bytes) -> None:
         if self._on_watch is not None:
-            self._on_watch(payload.decode("utf-8", "replace"))
+            with contextlib.suppress(msgspec.MsgspecError):
+                self._on_watch(_decode.decode(payload))
 
     def _cancelled(self, payload: bytes) -> None:
         if self._on_cancel is not None:

@@ -57,11 +57,12 @@ class JobCaller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class JobRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The chat of a job. `options` are fields of OpenAI's chat body: tools, the form of the answer, knobs of generation.
 
-    `fallback` is the model that a failure handling may turn to; `waits_s` is how long its submitter waits for the
-    answer.
+    `model` is the one that is meant to answer, `fallback` the one that a failed attempt may turn to; `waits_s` is how long its
+    submitter waits for the answer.
     """
 
     caller: JobCaller
+    model: str
     messages: tuple[dict[str, Any], ...]
     options: dict[str, Any] = {}
     fallback: str = ""

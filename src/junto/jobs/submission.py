@@ -5,62 +5,38 @@ Decides before anything is written or contacted. Reads the runtime in force, as 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from junto.core.chat import Operation
-from junto.core.errors import AllBackendsDown, InvalidField
+from junto.core.errors import AllBackendsDown, InvalidField, UnknownModel
 from junto.core.sensitivity import Locality, Sensitivity, parse_sensitivity
+from junto.dialects.openai.requests import render_sampling
 from junto.gateway.payment import most
 from junto.jobs.request import JobCaller, JobRequest, checked
 from junto.ports.jobs import OnCrash
 from junto.routing.facts import Traits
 from junto.routing.plan import plan
 from junto.routing.refusals import error_for_empty
+from junto.routing.route_table import apply, opened
+from junto.routing.routes import AUTO
 from junto.routing.sensitivity import effective_sensitivity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Sequence
 
     from junto.dialects.wire import Head
     from junto.gateway.runtime import Runtime
     from junto.identity.principal import Principal
-    from junto.routing.facts import Plan
+    from junto.prompts.shelf import PromptShelf
+    from junto.prompts.template import Prompt
+    from junto.routing.facts import Plan, Stage
+    from junto.routing.route_table import Routed, RouteTable
 
-DEFAULT_MODEL: Final = "fast"
 _USUAL_ANSWER = 512  # tokens, of a job that sets no maximum: for its share only
 _SHARE = 1000  # of a client with the weight 1, for each token
-
-
-class TaskRoute(msgspec.Struct, frozen=True, kw_only=True):
-    """The rule for a task type, as far as jobs go by it."""
-
-    model: str
-    fallback: str = ""
-    sensitivity: Sensitivity | None = None
-    options: Mapping[str, Any] = {}
-
-
-class TaskRoutes(Protocol):
-    """The rules in force."""
-
-    def find(self, task_type: str) -> TaskRoute | None:
-        """The rule for a task type; None: the default route."""
-
-
-class Template(msgspec.Struct, frozen=True):
-    """The system prompt of a task, and which version of it that is."""
-
-    text: str
-    version: str
-
-
-class Templates(Protocol):
-    """The prompt templates in force."""
-
-    def find(self, client_id: str, task_type: str) -> Template | None:
-        """The client's own template for that task type, else the shared one."""
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,51 +85,76 @@ class Prospect(msgspec.Struct, frozen=True, kw_only=True):
 class Planner:
     """Turns submissions into prospects."""
 
-    def __init__(self, routes: TaskRoutes, templates: Templates) -> None:
+    def __init__(self, routes: Callable[[], RouteTable], templates: PromptShelf) -> None:
         self._routes = routes
         self._templates = templates
 
     def prospect(self, asked: Submission, principal: Principal, runtime: Runtime, now: float) -> Prospect:
         """Raises UnknownModel, NotServable, Forbidden or InvalidRequest for what could never run."""
-        found = self._routes.find(asked.task_type)
-        route = found or TaskRoute(model=DEFAULT_MODEL)
+        routed = apply(self._routes(), asked.model or AUTO, asked.task_type)
+        if routed is None:  # a task type names one
+            raise InvalidField("A job has a task type.", param="task_type")
         tier = effective_sensitivity(
             default=runtime.default_sensitivity,
             principal_min=principal.min_sensitivity,
             asked_body=None if asked.sensitivity is None else parse_sensitivity(asked.sensitivity),
-            route_floor=route.sensitivity,
+            route_floor=routed.floor,
         )
+        stages = _stages(routed, runtime)
+        if principal.allowed_models is not None:
+            allowed = opened(principal.allowed_models, asked.model or AUTO, routed, (stage.name for stage in stages))
+            principal = msgspec.structs.replace(principal, allowed_models=allowed)
         template = self._template(asked, principal)
-        model = asked.model or route.model
         request = JobRequest(
             caller=JobCaller.of(principal),
+            model=routed.model,
             messages=_messages(asked, template),
-            options={**route.options, **asked.options},
-            fallback=route.fallback,
+            options=_options(routed, asked),
+            fallback=routed.fallback or "",
         )
-        head = checked(request.body(model))
-        chosen = _plan(head, tier, principal, runtime, now)
+        head = checked(request.body(routed.model))
+        chosen = _plan(head, tier, principal, runtime, stages, now)
         tokens = head.prompt_tokens + (head.max_tokens or _USUAL_ANSWER)
         return Prospect(
-            model=model,
+            model=routed.model,
             sensitivity=tier,
             is_local=not chosen.candidates or chosen.candidates[0].locality is Locality.LOCAL,
             is_ready=bool(chosen.candidates) and not chosen.last_resort,
-            default_route=found is None,
+            default_route=routed.is_default,
             request=request,
-            prompt_version=template.version if template is not None else "",
+            prompt_version=template.recorded if template is not None else "",
             tokens=tokens,
             charge=max(1, tokens * _SHARE // max(principal.weight, 1)),
             reserve_nano=most(head, chosen.candidates),
         )
 
-    def _template(self, asked: Submission, principal: Principal) -> Template | None:
+    def _template(self, asked: Submission, principal: Principal) -> Prompt | None:
         if asked.system_prompt is not None or _has_system(asked.messages):
             return None
         return self._templates.find(principal.client_id, asked.task_type)
 
 
-def _plan(head: Head, tier: Sensitivity, principal: Principal, runtime: Runtime, now: float) -> Plan:
+def _stages(routed: Routed, runtime: Runtime) -> tuple[Stage, ...]:
+    """The stages of the route's model, and of its fallback where that is there."""
+    stages = runtime.snapshot.resolve(routed.model).stages
+    if routed.fallback:
+        with contextlib.suppress(UnknownModel):  # the job does without it
+            stages += runtime.snapshot.resolve(routed.fallback).stages
+    return stages
+
+
+def _options(routed: Routed, asked: Submission) -> dict[str, Any]:
+    """What the caller set, and the route's own where it did not; the route's most tokens are a bound."""
+    options = {} if routed.sampling is None else {**render_sampling(routed.sampling)}
+    options |= asked.options
+    if routed.max_tokens is not None:
+        options["max_tokens"] = min(routed.max_tokens, options.get("max_tokens", routed.max_tokens))
+    return options
+
+
+def _plan(  # noqa: PLR0917  the facts of a plan
+    head: Head, tier: Sensitivity, principal: Principal, runtime: Runtime, stages: Sequence[Stage], now: float
+) -> Plan:
     """Where the job could go now; an empty plan where everything that may see it is away, which the job waits for."""
     traits = Traits(
         operation=Operation.CHAT,
@@ -165,7 +166,7 @@ def _plan(head: Head, tier: Sensitivity, principal: Principal, runtime: Runtime,
         allow_cloud_for_internal=principal.allow_cloud_for_internal,
         allowed_models=principal.allowed_models,
     )
-    chosen = plan(traits, runtime.snapshot.resolve(head.model).stages, runtime.policy, now=now, seed=0)
+    chosen = plan(traits, stages, runtime.policy, now=now, seed=0)
     if not chosen.candidates:
         error = error_for_empty(chosen, traits, head.model, now=now)
         if not isinstance(error, AllBackendsDown):
@@ -173,11 +174,11 @@ def _plan(head: Head, tier: Sensitivity, principal: Principal, runtime: Runtime,
     return chosen
 
 
-def _messages(asked: Submission, template: Template | None) -> tuple[dict[str, Any], ...]:
+def _messages(asked: Submission, template: Prompt | None) -> tuple[dict[str, Any], ...]:
     if (asked.prompt is None) == (asked.messages is None):
         raise InvalidField("Either prompt or messages is needed, and not both.", param="prompt")
     said = asked.messages or ({"role": "user", "content": asked.prompt},)
-    system = asked.system_prompt if template is None else template.text
+    system = asked.system_prompt if template is None else template.body
     return said if system is None else ({"role": "system", "content": system}, *said)
 
 

@@ -20,10 +20,9 @@ from junto.core.sensitivity import Sensitivity
 from junto.dialects import openai
 from junto.gateway.exchange import Arrival
 from junto.identity.principal import Principal
-from junto.jobs.failures import Decision, GiveUp, RetryLater, Step, may_pass, static
+from junto.jobs.failures import Decision, GiveUp, RetryLater, Step, usual
 from junto.jobs.model import retry_delay_ms
 from junto.jobs.request import decode_request
-from junto.jobs.submission import DEFAULT_MODEL
 from junto.ports.jobs import TriageDecision
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 _SECONDS: Final = 10.0
 _MOST_TOKENS = 64
 _LARGEST_ANSWER = 64 * 1024
+_OTHER: Final = "fast"  # any local model
 _FALLBACK: Final = "quality"
 _SCHEMA: Final = {
     "type": "object",
@@ -79,7 +79,7 @@ class Triage:
         clock: Clock,
         make_id: MakeId,
         jitter: Callable[[], float],
-        model: str = DEFAULT_MODEL,
+        model: str = _OTHER,
         seconds: float = _SECONDS,
     ) -> None:
         self._pipeline = pipeline
@@ -92,14 +92,14 @@ class Triage:
         self._log = structlog.get_logger()
 
     async def after(self, claim: Claim, error: JuntoError) -> Step:
-        usual = static(error, attempt=claim.attempt, max_attempts=claim.job.max_attempts, jitter=self._jitter())
-        if not may_pass(error) or isinstance(usual, GiveUp):
-            return usual  # there is nothing to choose
+        by_rule = usual(claim, error, self._jitter())
+        if isinstance(by_rule, GiveUp):
+            return by_rule  # there is nothing to choose
         facts = facts_of(claim, error)
         began = self._clock.monotonic()
         decision = await self._ask(facts)
         if decision is None:
-            return usual
+            return by_rule
         step = self._step(decision, claim, error)
         await self._record(claim, facts, decision, int((self._clock.monotonic() - began) * 1000))
         return step
@@ -141,7 +141,7 @@ class Triage:
             case Decision.RETRY:
                 return RetryLater(delay_ms=rest)
             case Decision.SWAP:
-                return RetryLater(delay_ms=0, model=DEFAULT_MODEL)
+                return RetryLater(delay_ms=0, model=_OTHER)
             case Decision.FALL_BACK:
                 return RetryLater(delay_ms=0, model=decode_request(claim.job.request).fallback or _FALLBACK)
             case Decision.RETURN_503:

@@ -13,7 +13,7 @@ from junto.ports.jobs import Status
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from junto.ports.jobs import Job, JobAttempt
+    from junto.ports.jobs import Job, JobAttempt, JobStore
     from junto.ports.webhooks import Delivery
 
 _NATIVE = {"worker_lost": 503, "poisonous": 503}  # codes that only jobs have
@@ -51,6 +51,17 @@ def shown(
     if deliveries:
         view["webhooks"] = [msgspec.to_builtins(delivery) for delivery in deliveries]
     return view
+
+
+class PublicView:
+    """Implements ports.webhooks.PublicJobs: a job as webhooks tell of it."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+
+    async def find_public(self, tenant_id: str, job_id: str) -> Mapping[str, Any] | None:
+        job = await self._store.find(tenant_id, job_id)
+        return None if job is None else shown(job)
 
 
 def error_of(job: Job) -> errors.JuntoError:

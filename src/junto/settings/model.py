@@ -159,6 +159,15 @@ class StorageSettings(_Strict):
     retention_days: Annotated[Int, Field(ge=1, le=36_500)] | None = 30
 
 
+class JobsSettings(_Strict):
+    """How jobs are run: where, how many at once in one process, and what follows a failed attempt."""
+
+    worker: Literal["auto", "on", "off"] = "auto"
+    concurrency: Annotated[Int, Field(ge=1, le=10_000)] = 500
+    failure_handling: Literal["static", "triage"] = "static"
+    triage_model: ModelName = "fast"
+
+
 class OutboundSettings(_Strict):
     """Where URLs that users name may lead besides the public internet: hosts by name, networks by CIDR."""
 
@@ -205,6 +214,7 @@ class FileSettings(_Strict):
     fallbacks: Annotated[_Rules, Section, Frozen] = Field(default_factory=dict, validate_default=True)
     routing: Annotated[RoutingSettings, Section] = RoutingSettings()
     storage: Annotated[StorageSettings, Section] = StorageSettings()
+    jobs: Annotated[JobsSettings, Section] = JobsSettings()
     outbound: Annotated[OutboundSettings, Section] = OutboundSettings()
     metrics: Annotated[MetricsSettings, Section] = MetricsSettings()
     logging: Annotated[LoggingSettings, Section] = LoggingSettings()

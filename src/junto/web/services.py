@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from junto.identity.authentication import Authenticator
     from junto.identity.budgeting import Budgeting
     from junto.identity.directory import Directory
+    from junto.jobs.following import Follower
+    from junto.jobs.service import Jobs
     from junto.ports.clock import Clock
     from junto.ports.money import MoneyStore
     from junto.ports.observer import RefusalObserver
     from junto.ports.stores import ExchangeStore, Recorder
     from junto.ports.summaries import SummaryStore
+    from junto.ports.webhooks import WebhookStore
     from junto.web.outbox import Outbox
 
 
@@ -57,4 +60,7 @@ class WebServices:
     metrics: Callable[[], Awaitable[bytes]] | None  # None: off
     summaries: SummaryStore
     refusals: RefusalObserver
+    jobs: Jobs
+    follower: Follower
+    webhooks: WebhookStore
     webhook_key: Callable[[str, str], Secret]  # of a tenant's client

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from junto.storage.sessions import Session, Sessions
 
 _FURTHEST_PLACE: Final = 1000
+_SAME_MOMENT: Final = 16  # ids of one millisecond are in no order
 
 
 class StoredJobs:
@@ -166,15 +167,16 @@ async def _earlier(session: Session, job: NewJob) -> Submitted:
 
 
 async def _last_tag(session: Session, job: NewJob) -> int:
-    """The virtual time of the client's latest job that was not cancelled; 0 when it has none."""
-    asked = (
+    """The virtual time of the client's latest jobs that were not cancelled; 0 when it has none."""
+    latest = (
         select(JOBS.c.served_order)
         .where(session.within(JOBS), JOBS.c.tenant_id == job.tenant_id, JOBS.c.client_id == job.client_id)
         .where(JOBS.c.status != Status.CANCELLED.value)
         .order_by(JOBS.c.id.desc())
-        .limit(1)
+        .limit(_SAME_MOMENT)
+        .subquery()
     )
-    return int((await session.execute(asked)).scalar() or 0)
+    return int((await session.execute(select(func.max(latest.c.served_order)))).scalar() or 0)
 
 
 def _row(  # noqa: PLR0917  what a row is made of

@@ -1,0 +1,204 @@
+"""Assembles jobs: their callers' side, the executor with its leases, the sweeper, webhooks, and the worker where one is wanted."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from junto.bootstrap.webhooks import Outbound, outbound, server_secret
+from junto.core.ids import record_id
+from junto.core.sensitivity import parse_sensitivity
+from junto.jobs.executor import Executor
+from junto.jobs.failures import Static
+from junto.jobs.following import Follower
+from junto.jobs.leases import LEASE_SECONDS, Leases
+from junto.jobs.news import News
+from junto.jobs.runs import Runs
+from junto.jobs.service import Jobs
+from junto.jobs.submission import Planner
+from junto.jobs.sweeper import SWEEP_SECONDS, Sweeper
+from junto.jobs.triage import Triage
+from junto.jobs.views import PublicView
+from junto.storage.repositories.jobs import StoredJobs
+from junto.storage.repositories.jobs_fairness import VirtualTime
+from junto.storage.repositories.jobs_sweep import StoredSweep
+from junto.storage.repositories.jobs_work import StoredWork
+from junto.storage.repositories.ledger import LedgerWriter
+from junto.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AsyncExitStack
+
+    from junto.bootstrap.node import Given, Node
+    from junto.gateway.limits import Limiter
+    from junto.gateway.permit import Permit
+    from junto.identity.principal import Principal
+    from junto.jobs.failures import FailureHandling
+    from junto.ports.clock import Clock
+    from junto.ports.jobs import JobStore, MakeId, SweepStore, WorkStore
+    from junto.prompts.shelf import PromptShelf
+    from junto.routing.route_table import RouteTable
+    from junto.settings.model import Settings
+
+GRACE_SECONDS: Final = 25.0  # what runs when a process is told to stop may take so long; then it is given back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStores:
+    """The three sides of stored jobs. Tests put their own in between."""
+
+    jobs: JobStore
+    work: WorkStore
+    sweep: SweepStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """What a test brings along: how long things take, in seconds, and what is put around the stores."""
+
+    lease: float = LEASE_SECONDS
+    sweep: float = SWEEP_SECONDS
+    grace: float = GRACE_SECONDS
+    around: Callable[[JobStores], JobStores] = lambda stores: stores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobParts:
+    """What the doors use of it, and what tests look at."""
+
+    jobs: Jobs
+    follower: Follower
+    outbound: Outbound
+    runs: Runs
+    sweeper: Sweeper
+    worker: Worker | None
+
+
+async def open_jobs(
+    settings: Settings,
+    given: Given,
+    node: Node,
+    stack: AsyncExitStack,
+    *,
+    routes: Callable[[], RouteTable],
+    prompts: PromptShelf,
+    works: bool,
+    options: JobOptions | None = None,
+) -> JobParts:
+    """Everything of jobs, at work until the stack is closed: opened last, so that it is the first to stop.
+
+    `works`: this process also takes jobs from the queue. Synchronous ones it runs in any case.
+    """
+    options = options or JobOptions()
+    clock, observer, current = given.clock, node.observing.observer, node.operation.current
+    stores = options.around(_stored(node))
+    make_id = _id_maker(clock)
+    news = News(node.coordination.signals)
+    out = outbound(
+        sessions=node.storage.sessions,
+        jobs=PublicView(stores.jobs),
+        clock=clock,
+        server_secret=server_secret(settings.data_dir, settings.secrets_key),
+        allow=lambda: node.operation.settings.outbound.allow,
+        observer=observer,
+    )
+    leases = Leases(stores.work, clock, worker=node.id, seconds=options.lease)
+    executor = Executor(
+        node.pipeline,
+        stores.work,
+        leases,
+        news=news,
+        failures=_failures(settings, given, node, stores.work, make_id),
+        observer=observer,
+        clock=clock,
+        make_id=make_id,
+        keeps_bodies=lambda label: current.runtime.keep[parse_sensitivity(label)] == "full",
+        on_end=out.webhooks.wake,
+    )
+    runs = Runs(executor, leases, most=settings.jobs.concurrency)
+    queue = node.coordination.queue
+    jobs = Jobs(
+        stores.jobs,
+        planner=Planner(routes, prompts),
+        runs=runs,
+        queue=queue,
+        news=news,
+        guard=out.guard,
+        current=current,
+        observer=observer,
+        clock=clock,
+        make_id=make_id,
+        admit=_admit(node.coordination.limiter),
+    )
+    sweeper = Sweeper(
+        stores.sweep,
+        queue,
+        news=news,
+        observer=observer,
+        make_id=make_id,
+        retention_days=lambda: settings.storage.retention_days,
+        every=options.sweep,
+    )
+    worker = Worker(stores.work, runs, queue, current=current, clock=clock) if works else None
+    parts = JobParts(
+        jobs=jobs, follower=Follower(stores.jobs, news, clock), outbound=out, runs=runs, sweeper=sweeper, worker=worker
+    )
+    news.start()
+    news.serve(on_watch=executor.watched, on_cancel=leases.cancel)
+    stack.callback(news.stop)
+    await _start(parts, stack, options.grace)
+    return parts
+
+
+async def _start(parts: JobParts, stack: AsyncExitStack, grace: float) -> None:
+    parts.outbound.webhooks.start()
+    stack.push_async_callback(parts.outbound.webhooks.stop)
+    parts.sweeper.start()
+    stack.push_async_callback(parts.sweeper.stop)
+    if parts.worker is None:
+        parts.runs.start()
+        stack.push_async_callback(parts.runs.stop, grace=grace)
+    else:
+        stack.push_async_callback(parts.worker.stop, grace=grace)
+        await parts.worker.start()
+
+
+def works_here(settings: Settings) -> bool:
+    """Whether `junto serve` runs queued jobs itself: told so, or alone with its database."""
+    if settings.jobs.worker == "auto":
+        return settings.database_url is None
+    return settings.jobs.worker == "on"
+
+
+def _stored(node: Node) -> JobStores:
+    sessions, ledger, fairness = node.storage.sessions, LedgerWriter(), VirtualTime()
+    return JobStores(
+        jobs=StoredJobs(sessions, ledger=ledger, fairness=fairness),
+        work=StoredWork(sessions, ledger=ledger, fairness=fairness),
+        sweep=StoredSweep(sessions, ledger=ledger, fairness=fairness),
+    )
+
+
+def _failures(settings: Settings, given: Given, node: Node, store: WorkStore, make_id: MakeId) -> FailureHandling:
+    if settings.jobs.failure_handling == "static":
+        return Static(given.jitter)
+    return Triage(
+        node.pipeline, store, clock=given.clock, make_id=make_id, jitter=given.jitter, model=settings.jobs.triage_model
+    )
+
+
+def _id_maker(clock: Clock) -> MakeId:
+    def make(kind: str) -> str:
+        return record_id(kind, clock.wall_ms(), secrets.randbits(52))
+
+    return make
+
+
+def _admit(limiter: Limiter) -> Callable[[Principal, int], Awaitable[Permit | None]]:
+    async def admit(principal: Principal, tokens: int) -> Permit | None:
+        by = principal.limited_by
+        return None if by is None else limiter.take(by, tokens) or await limiter.acquire(by, tokens)
+
+    return admit

@@ -1,0 +1,211 @@
+"""Jobs: submitted, read, followed and cancelled by their callers. Reads and shows; jobs/service.py decides."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+
+from junto.core.errors import InvalidField
+from junto.core.sensitivity import parse_sensitivity
+from junto.jobs.submission import Submission
+from junto.jobs.views import error_of, shown
+from junto.ports.jobs import Job, JobQuery, OnCrash, Status
+from junto.routing.routes import check_task_type
+from junto.web.deps import JobAccount, JobCaller, Services
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from junto.jobs.following import Happening
+
+router = APIRouter(tags=["jobs"])
+
+_MOST_METADATA = 16 * 1024
+_DEEPEST = 64
+_LONGEST_KEY = 255
+_WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,6})\"?")
+_LONGEST_WAIT = 600
+
+type JobId = Annotated[str, Path(max_length=100)]
+type Words = Annotated[StrictStr, Field(max_length=8 * 1024 * 1024)]
+type Object = dict[str, Any]
+
+
+class NewJob(BaseModel):
+    """A job to be done: a task type, and a prompt or messages."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task_type: Annotated[StrictStr, Field(min_length=1, max_length=100)]
+    prompt: Words | None = None
+    messages: Annotated[list[Object], Field(min_length=1, max_length=10_000)] | None = None
+    system_prompt: Words | None = None
+    sensitivity: Annotated[StrictStr, Field(max_length=100)] | None = None
+    priority: Annotated[StrictInt, Field(ge=1, le=10)] = 5
+    model: Annotated[StrictStr, Field(min_length=1, max_length=300)] | None = None
+    max_tokens: Annotated[StrictInt, Field(ge=1, le=10_000_000)] | None = None
+    tools: Annotated[list[Object], Field(max_length=512)] | None = None
+    tool_choice: StrictStr | Object | None = None
+    parallel_tool_calls: StrictBool | None = None
+    response_format: Object | None = None
+    reasoning_effort: Annotated[StrictStr, Field(max_length=20)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=10)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    seed: StrictInt | None = None
+    stop: StrictStr | Annotated[list[StrictStr], Field(max_length=16)] | None = None
+    metadata: Object = {}
+    async_: Annotated[StrictBool, Field(alias="async")] = False
+    wait_s: Annotated[float, Field(ge=0, le=_LONGEST_WAIT)] | None = None
+    deadline_s: Annotated[float, Field(gt=0, le=30 * 24 * 3600)] | None = None
+    webhook: Annotated[StrictStr, Field(max_length=2048)] | None = None
+    on_crash: Literal["retry", "fail"] = "retry"
+    max_attempts: Annotated[StrictInt, Field(ge=1, le=10)] = 3
+
+    def submission(self, *, key: str | None, wait: int | None) -> Submission:
+        """The body and its headers in the jobs' own words; raises InvalidField."""
+        _check_depth(self)
+        fields = self.model_dump(by_alias=True, exclude_unset=True)
+        try:
+            digest = hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()
+        except (ValueError, OverflowError) as error:  # lone surrogates, integers beyond 64 bits
+            raise InvalidField("The body has text or numbers that are no JSON values of ours.") from error
+        if len(msgspec.json.encode(self.metadata)) > _MOST_METADATA:
+            raise InvalidField("metadata has 16 kB at most, as JSON.", param="metadata")
+        return Submission(
+            task_type=check_task_type(self.task_type),
+            prompt=self.prompt,
+            messages=None if self.messages is None else tuple(self.messages),
+            system_prompt=self.system_prompt,
+            sensitivity=None if self.sensitivity is None else parse_sensitivity(self.sensitivity).label,
+            priority=self.priority,
+            model=self.model,
+            options={name: fields[name] for name in _OPTIONS if fields.get(name) is not None},
+            metadata=self.metadata,
+            is_async=self.async_,
+            wait_s=wait if self.wait_s is None else self.wait_s,
+            deadline_s=self.deadline_s,
+            webhook=self.webhook,
+            on_crash=OnCrash(self.on_crash),
+            max_attempts=self.max_attempts,
+            idempotency_key=key,
+            digest=digest,
+        )
+
+
+_OPTIONS = (
+    "max_tokens",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "response_format",
+    "reasoning_effort",
+    "temperature",
+    "top_p",
+    "seed",
+    "stop",
+)
+
+
+@router.post("/jobs")
+async def submit_job(
+    body: NewJob,
+    services: Services,
+    caller: JobCaller,
+    idempotency_key: Annotated[str | None, Header(max_length=_LONGEST_KEY, min_length=1)] = None,
+    prefer: Annotated[str | None, Header(max_length=1000)] = None,
+) -> Response:
+    """Do it now where a cloud model does it (200), or accept it for later (202): it is not lost from here on."""
+    found = _WAIT.search(prefer or "")
+    wait = min(int(found[1]), _LONGEST_WAIT) if found else None
+    submission = body.submission(key=idempotency_key, wait=wait)
+    job = await services.jobs.submit(caller, submission)
+    return _answer(job, await _view(services, job))
+
+
+@router.get("/jobs")
+async def list_jobs(  # noqa: PLR0917  one parameter a filter
+    services: Services,
+    caller: JobAccount,
+    status: Status | None = None,
+    task_type: Annotated[str | None, Query(max_length=100)] = None,
+    before: Annotated[str | None, Query(max_length=100)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> dict[str, Any]:
+    """The caller's own jobs, newest first, without their answers; `next` is the `before` of the following page."""
+    query = JobQuery(tenant_id=None, client_id=None, status=status, task_type=task_type, before=before, limit=limit)
+    page = await services.jobs.page(caller, query)
+    return {"jobs": [shown(job) for job in page], "next": page[-1].id if len(page) == limit else None}
+
+
+@router.get("/jobs/{job_id}")
+async def show_job(job_id: JobId, services: Services, caller: JobAccount) -> dict[str, Any]:
+    """One of the caller's jobs as it stands: its answer or error, its attempts, its webhooks."""
+    job = await services.jobs.get(caller, job_id)
+    deliveries = await services.webhooks.deliveries(job.tenant_id, job.id) if job.webhook else ()
+    return shown(
+        job, attempts=await services.jobs.attempts(job), deliveries=deliveries, place=await services.jobs.place(job)
+    )
+
+
+@router.get("/jobs/{job_id}/events", response_class=StreamingResponse)
+async def follow_job(job_id: JobId, services: Services, caller: JobAccount) -> StreamingResponse:
+    """What happens to the job, as server-sent events: status, progress, text as it grows, and the end as the last."""
+    job = await services.jobs.get(caller, job_id)
+    headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+    return StreamingResponse(_events(services.follower.follow(job)), media_type="text/event-stream", headers=headers)
+
+
+@router.delete("/jobs/{job_id}")
+async def cancel_job(job_id: JobId, services: Services, caller: JobAccount, *, force: bool = False) -> Response:
+    """Cancel it: at once while it is pending; while it runs only with `force`, which cancels its upstream call."""
+    job = await services.jobs.cancel(caller, job_id, force=force)
+    return _answer(job, shown(job))
+
+
+async def _view(services: Services, job: Job) -> dict[str, Any]:
+    return shown(job, place=await services.jobs.place(job))
+
+
+def _answer(job: Job, view: dict[str, Any]) -> Response:
+    """200 for what is over, 202 for what is not, and the error's own status for what has failed."""
+    status = 200 if job.status.is_end else 202
+    headers = {} if job.status.is_end else {"location": f"/jobs/{job.id}"}
+    if job.status is Status.FAILED:
+        status = error_of(job).status
+    return Response(msgspec.json.encode(view), status_code=status, headers=headers, media_type="application/json")
+
+
+async def _events(happenings: AsyncIterator[Happening]) -> AsyncIterator[bytes]:
+    async for name, data in happenings:
+        yield b": nothing new\n\n" if name == "beat" else _event(name, data)
+
+
+def _event(name: str, data: dict[str, Any]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(data))
+
+
+def _check_depth(job: NewJob) -> None:
+    """Refuse what is nested without end: nothing after this has to be afraid of it."""
+    for name in ("messages", "tools", "tool_choice", "response_format", "metadata"):
+        if _is_deep(getattr(job, name)):
+            raise InvalidField(f"{name} is nested more than {_DEEPEST} deep.", param=name)
+
+
+def _is_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
