@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from junto.catalog.resolve import Snapshot
     from junto.routing.facts import DeploymentFacts
 
+_OWN = frozenset({Kind.GROUP, Kind.TASK})
+
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """One name: what kind it is, who serves it and what it can do. `found` is the backend's own word about it, if any."""
@@ -47,7 +49,7 @@ def card(resolution: Resolution, found: Mapping[str, Probe]) -> ModelCard:
     return ModelCard(
         name=resolution.name,
         kind=resolution.kind,
-        provider="junto" if first is None or resolution.kind is Kind.GROUP else first.provider,
+        provider="junto" if first is None or resolution.kind in _OWN else first.provider,
         backends=tuple(dict.fromkeys(deployment.backend for deployment in deployments)),
         localities=tuple(sorted({deployment.locality for deployment in deployments})),
         capabilities=_shared(deployments),

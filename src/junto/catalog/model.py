@@ -72,6 +72,7 @@ class Kind(StrEnum):
     MODEL = "model"
     GROUP = "group"
     PINNED = "pinned"
+    TASK = "task"
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True, eq=False):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from junto.gateway.limits import Limiter
     from junto.gateway.purse import Purse
+    from junto.gateway.tasks import Tasks
     from junto.identity.principal import Principal
     from junto.ports.clock import Clock
     from junto.ports.stores import Recorder
@@ -39,12 +40,14 @@ class Admission:
         limiter: Limiter | None = None,
         purse: Purse | None = None,
         act_for: Callable[[Principal, str], Principal] | None = None,
+        tasks: Tasks | None = None,
     ) -> None:
         self._recorder = recorder
         self._clock = clock
         self._limiter = limiter
         self._purse = purse
         self._act_for = act_for
+        self._tasks = tasks
 
     def admit(self, arrival: Arrival, default: Sensitivity) -> Exchange:
         """The exchange, with its tier fixed for good; raises InvalidRequest or Overloaded."""
@@ -55,6 +58,11 @@ class Admission:
         principal = arrival.principal
         if metadata and self._act_for is not None and arrival.wire.dialect == "native" and "tenant_id" in metadata:
             principal = self._act_for(principal, metadata["tenant_id"])
+        task_type = (arrival.task_type or metadata.get("task_type", ""))[:_LONGEST_TASK]
+        routed = None if self._tasks is None else self._tasks.routed(head.model, task_type)
+        if routed is not None and self._tasks is not None:
+            task_type = routed.task_type[:_LONGEST_TASK]
+            head = self._tasks.amended(arrival, head, routed, principal)
         return Exchange(
             id=arrival.id,
             arrival=arrival,
@@ -65,11 +73,13 @@ class Admission:
                 principal_min=principal.min_sensitivity,
                 asked_header=_asked(arrival.sensitivity, "X-Junto-Sensitivity"),
                 asked_body=_asked(metadata.get("sensitivity"), "metadata.sensitivity"),
+                route_floor=None if routed is None else routed.floor,
             ),
-            task_type=(arrival.task_type or metadata.get("task_type", ""))[:_LONGEST_TASK],
+            task_type=task_type,
             started=self._clock.monotonic(),
             started_ms=self._clock.wall_ms(),
             attempts=[],
+            routed=routed,
         )
 
     async def permit(self, exchange: Exchange) -> None:

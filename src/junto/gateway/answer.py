@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from junto.gateway.exchange import Exchange
     from junto.gateway.passage import Passage
     from junto.gateway.runtime import Header
+    from junto.routing.route_table import Routed
 
 BROKEN_OFF = "The model's answer broke off."
 _USUAL: Final = {
@@ -97,6 +98,7 @@ class Answer:
             and len(exchange.attempts) == 1
             and not self.is_fallback
             and exchange.permit is None
+            and exchange.routed is None
         ):
             return self._attempt.target.head_lines + _USUAL[exchange.sensitivity]  # most answers of local models
         return self._attempt.target.head_lines + lines_of(self._own_headers())
@@ -110,6 +112,8 @@ class Answer:
         ]
         if exchange.permit is not None:
             headers += exchange.permit.headers
+        if exchange.routed is not None:
+            headers += _route_headers(exchange.routed)
         if self.is_fallback:
             headers.append((b"x-fallback-model", self._attempt.target.headers[0][1]))
         if self.record is not None:
@@ -238,3 +242,11 @@ class Answer:
             self._kept.append(piece)
         else:
             self._truncated = True
+
+
+def _route_headers(routed: Routed) -> list[Header]:
+    """Which route was applied; and that the task type has none of its own, where that is so."""
+    headers = [(b"x-junto-route", routed.label.encode())]
+    if routed.is_default:
+        headers.append((b"x-junto-default-route", b"true"))
+    return headers

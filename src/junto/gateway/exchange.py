@@ -12,6 +12,7 @@ from junto.dialects.wire import Head
 from junto.gateway.credit import Hold
 from junto.gateway.permit import Permit
 from junto.identity.principal import Principal
+from junto.routing.route_table import Routed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -99,6 +100,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     parsed: Request | None = None
     permit: Permit | None = None  # of the caller's limits, where there are any
     hold: Hold | None = None  # of the caller's budgets, where there are any
+    routed: Routed | None = None  # what the routes say about it, where it names a task
 
     def request(self) -> Request:
         """The canonical request, for upstreams that speak another wire than the caller."""

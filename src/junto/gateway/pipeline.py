@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from junto.core.errors import DeadlinePassed, JuntoError
 from junto.gateway.attempts import Attempts
+from junto.gateway.tasks import resolve
 from junto.routing.facts import Traits
 from junto.routing.plan import plan
 from junto.routing.refusals import error_for_empty
@@ -57,7 +58,7 @@ class Pipeline:
         try:
             if exchange.principal.limited_by is not None:
                 await self._admission.permit(exchange)
-            resolution = runtime.snapshot.resolve(exchange.head.model)
+            resolution = resolve(exchange, runtime.snapshot)
             if arrival.timeout is None:
                 return await self._attempt(exchange, resolution, runtime)
             return await self._attempt_in_time(exchange, resolution, runtime, arrival.timeout)
