@@ -10,6 +10,7 @@ import typer
 from junto.cli.output import complain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from junto.core.document import ConfigErrors
@@ -18,21 +19,21 @@ if TYPE_CHECKING:
 REFUSED = 2  # the exit code of a command whose configuration is wrong
 
 
-def read(config: Path | None, options: ServeOptions) -> Settings:
+def read(config: Path | None, options: ServeOptions, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings as they are on disk and in the environment now; raises ConfigErrors."""
     from junto.bootstrap.known import known_providers
     from junto.settings.load import load
 
-    return load(config, os.environ, options, known_providers=known_providers())
+    return load(config, environ, options, known_providers=known_providers())
 
 
-def load_or_exit(config: Path | None, options: ServeOptions) -> Settings:
+def load_or_exit(config: Path | None, options: ServeOptions, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings, or every error in them and in the prices on standard error and exit code 2."""
     from junto.catalog.price_files import read_prices
     from junto.core.document import ConfigErrors
 
     try:
-        settings = read(config, options)
+        settings = read(config, options, environ)
         read_prices(settings.pricing_file)
     except ConfigErrors as refused:
         complain("\n".join(lines_of(refused)))

@@ -43,6 +43,7 @@ def _run(settings: Settings, read_settings: partial[Settings]) -> None:
     from junto.bootstrap.serving import serve as serve_forever
     from junto.core.document import ConfigErrors
     from junto.core.errors import Overloaded
+    from junto.storage.away import why
     from junto.storage.lock import DataDirInUse
     from junto.storage.schema import SchemaError
     from junto.telemetry.logging import configure
@@ -56,8 +57,8 @@ def _run(settings: Settings, read_settings: partial[Settings]) -> None:
             runner.run(work)
     except (DataDirInUse, SchemaError, ConfigErrors) as refused:
         fail(str(refused))
-    except Overloaded:
-        fail("The database does not answer: check database_url, and that the server is up.")
+    except Overloaded as away:
+        fail(f"The database does not answer: {why(away)}")
     except OSError as error:
         fail(f"Junto cannot use its data directory {settings.data_dir.absolute()}: {error}")
     except SystemExit:  # uvicorn's word for an address that cannot be had; it has logged why

@@ -167,6 +167,15 @@ def _parsed(url: str) -> URL:
 
 
 def _postgres(url: URL) -> AsyncEngine:
+    from psycopg import ProgrammingError  # noqa: PLC0415  only where there is a Postgres
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
+
+    try:
+        make_conninfo(**dict.fromkeys(url.query, "1"))
+    except ProgrammingError:
+        raise DatabaseUrlRefused(
+            f"database_url has options that Postgres does not know: {', '.join(url.query)}."
+        ) from None
     engine = create_async_engine(
         url,
         pool_size=_CONNECTIONS,

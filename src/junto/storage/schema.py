@@ -7,11 +7,13 @@ work on the database. There is no way back but a backup.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Column, MetaData, Table, Text, insert, inspect, select, text
+from sqlalchemy import Column, MetaData, String, Table, func, insert, inspect, select, text, true
+from sqlalchemy.exc import DBAPIError
 
 from junto.storage.tables import METADATA
 from junto.storage.tables.exchanges import EXCHANGES
@@ -19,7 +21,7 @@ from junto.storage.tables.identity import TENANTS
 from junto.storage.tables.metadata import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,8 +30,15 @@ VERSION: Final = 1
 """What this code counts as against `schema_version`."""
 REVISIONS: Final = ("0001", "0002", "0003")
 HEAD: Final = REVISIONS[-1]
+ROLES: Final = ("junto_app", "junto_operator")
+"""What a session on Postgres acts as: for a tenant, and for the operator."""
+_NOT_ALLOWED: Final = ("42501", "22023")  # insufficient_privilege; a role that is not there is an invalid value
 _LOCK: Final = 0x6A756E746F  # one migration at a time, by whatever node
-_STAMP = Table("alembic_version", MetaData(), Column("version_num", Text))
+_STAMP = Table(
+    "alembic_version",
+    MetaData(naming_convention={"pk": "%(table_name)s_pkc"}),
+    Column("version_num", String(32), primary_key=True),
+)
 
 
 class SchemaError(RuntimeError):
@@ -44,6 +53,10 @@ class SchemaTooOld(SchemaError):
     """The database has to be migrated first."""
 
 
+class NotAllowed(SchemaError):
+    """The login has not the rights in Postgres that it needs."""
+
+
 class Migrated(StrEnum):
     """What a migration did."""
 
@@ -53,9 +66,18 @@ class Migrated(StrEnum):
 
 
 async def migrate(connection: AsyncConnection) -> Migrated:
-    """Bring the schema up to date, all or nothing, within the transaction of the connection; raises SchemaTooNew."""
+    """Bring the schema up to date, all or nothing, within the transaction of the connection.
+
+    Raises SchemaTooNew, and NotAllowed when the login may not do it.
+    """
+    with _told_when_not_allowed():
+        return await _migrate(connection)
+
+
+async def _migrate(connection: AsyncConnection) -> Migrated:
     is_sqlite = connection.dialect.name == "sqlite"
     if not is_sqlite:
+        await connection.execute(text("SET LOCAL statement_timeout = 0"))  # a table may be large
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     revision = await _revision(connection)
     await _refuse_newer(connection, revision)
@@ -71,12 +93,33 @@ async def migrate(connection: AsyncConnection) -> Migrated:
 
 
 async def check(connection: AsyncConnection) -> None:
-    """Raise SchemaTooNew or SchemaTooOld unless this code can work on the database."""
-    revision = await _revision(connection)
-    await _refuse_newer(connection, revision)
-    if revision is None or (revision in REVISIONS and revision != HEAD):
-        state = "has no tables yet" if revision is None else f"is at revision {revision}, and this Junto needs {HEAD}"
-        raise SchemaTooOld(f"The database {state}: run `junto migrate` once.")
+    """Raise SchemaTooNew, SchemaTooOld or NotAllowed unless this code can work on the database, as this login."""
+    with _told_when_not_allowed():
+        revision = await _revision(connection)
+        await _refuse_newer(connection, revision)
+        if revision is None or (revision in REVISIONS and revision != HEAD):
+            state = (
+                "has no tables yet" if revision is None else f"is at revision {revision}, and this Junto needs {HEAD}"
+            )
+            raise SchemaTooOld(f"The database {state}: run `junto migrate` once.")
+        if connection.dialect.name == "postgresql":
+            for role in ROLES:
+                await connection.execute(select(func.set_config("role", role, true())))
+
+
+@contextmanager
+def _told_when_not_allowed() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) not in _NOT_ALLOWED:
+            raise
+        raise NotAllowed(
+            f"The login of database_url may not do this: {str(error.orig).partition(chr(10))[0]}. `junto migrate` needs a login"
+            " that may create tables, and may create roles or is a member of both of Junto's; any other needs to be a member."
+            " An administrator can say: CREATE ROLE junto_app NOLOGIN; CREATE ROLE junto_operator NOLOGIN;"
+            " GRANT junto_app, junto_operator TO <login>;"
+        ) from None
 
 
 async def _revision(connection: AsyncConnection) -> str | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, MetaData, insert, select, text, update
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, func, insert, inspect, select, text, update
+from sqlalchemy.exc import DBAPIError
 
+from junto.ports.stores import ExchangeQuery
 from junto.storage import schema
 from junto.storage.engine import Database
 from junto.storage.exchanges import StoredExchanges
@@ -16,6 +20,8 @@ from junto.storage.sessions import OPERATOR, Sessions
 from junto.storage.tables import METADATA
 from junto.storage.tables.identity import TENANTS
 from junto.storage.tables.metadata import SCHEMA_VERSION
+from junto.storage.writer import ExchangeWriter
+from tests.unit.storage.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +49,40 @@ def differences(connection: Connection) -> list[Any]:
     return [each for each in compare_metadata(context, METADATA) if "alembic_version" not in str(each)]
 
 
-async def at_first_revision(place: Path | str) -> Database:
-    """A database as the first release made it: its tables, one exchange, and no word of revisions."""
+def shape(connection: Connection) -> dict[str, Any]:
+    """Everything that the database itself says about its tables: columns in order with their defaults, keys, indexes, policies."""
+    inspector = inspect(connection)
+    shown: dict[str, Any] = {}
+    for table in sorted(inspector.get_table_names()):
+        columns = [
+            (
+                column["name"],
+                str(column["type"]),
+                column["nullable"],
+                str(column["default"]).partition("::")[0].strip("'"),
+            )
+            for column in inspector.get_columns(table)
+        ]
+        shown[table] = (
+            sorted(columns)
+            if table in {"exchanges", "exchange_bodies"}
+            else columns,  # these have got columns at their end
+            inspector.get_pk_constraint(table),
+            sorted(map(str, inspector.get_foreign_keys(table))),
+            sorted(map(str, inspector.get_unique_constraints(table))),
+            sorted(map(str, inspector.get_indexes(table))),
+            connection.execute(select(func.count()).select_from(text(table))).scalar_one(),
+        )
+    return shown
+
+
+async def shape_of(database: Database) -> dict[str, Any]:
+    async with Sessions(database).read(OPERATOR) as session:
+        return await session.connection.run_sync(shape)
+
+
+async def at_first_revision(place: Path | str, *, then: str = "0001") -> Database:
+    """A database as the first release made it: its tables, one exchange, and no word of revisions. Or as upgraded from there."""
     database = Database(place)
     if database.writer.dialect.name == "sqlite":
         database.path.touch()
@@ -56,6 +94,8 @@ async def at_first_revision(place: Path | str) -> Database:
         await connection.execute(insert(old.tables["exchanges"]).values(row | {"request_bytes": 2}))
         await connection.execute(insert(old.tables["exchange_bodies"]).values(id="req_1", codec="raw", content=b"{}"))
         await connection.execute(text("DROP TABLE alembic_version"))
+        if then != "0001":
+            await connection.run_sync(lambda connection: schema.upgrade(connection, to=then))
     return database
 
 
@@ -92,6 +132,60 @@ async def test_the_steps_lead_to_the_tables_that_the_code_knows(empty: Path | st
         revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
     assert revision == schema.HEAD
     await database.close()
+
+
+async def test_a_file_that_is_made_at_once_is_the_one_that_the_steps_lead_to(tmp_path: Path) -> None:
+    made, led = Database(tmp_path / "made"), Database(tmp_path / "led")
+    assert await made.migrate() is schema.Migrated.MADE
+    led.path.parent.mkdir()
+    async with led.writer.begin() as connection:
+        await connection.run_sync(schema.upgrade)
+    assert await shape_of(made) == await shape_of(led)
+    await made.close()
+    await led.close()
+
+
+def test_the_steps_make_one_chain_and_the_code_knows_it() -> None:
+    script = ScriptDirectory(str(files("junto.storage") / "migrations"))
+    chain = [step.revision for step in script.walk_revisions()]
+    assert tuple(reversed(chain)) == schema.REVISIONS
+    assert script.get_heads() == [schema.HEAD]
+
+
+@pytest.mark.parametrize("revision", schema.REVISIONS[:-1])
+async def test_each_older_revision_is_upgraded_with_what_was_in_it(empty: Path | str, revision: str) -> None:
+    database = await at_first_revision(empty, then=revision)
+    with pytest.raises(schema.SchemaTooOld, match="junto migrate"):
+        await database.look()
+    assert await database.migrate() is schema.Migrated.UPGRADED
+    await database.look()
+    sessions = Sessions(database)
+    exchanges = StoredExchanges(sessions, fold_answer=lambda *_: None, waiting=lambda: (0, 0))
+    found = await exchanges.find("req_1")
+    assert found is not None
+    assert (found["model"], found["request"], found["tenant"]) == ("x", {}, "x")
+    await ExchangeWriter(sessions).store([record(2)])
+    assert {row["id"] for row in await exchanges.page(ExchangeQuery())} == {record(2).id, "req_1"}
+    await database.close()
+
+
+async def test_a_migration_that_fails_leaves_everything_as_it_was(empty: Path | str) -> None:
+    database = await at_first_revision(empty)
+    async with database.writer.begin() as connection:
+        await connection.execute(text("CREATE TABLE versions (somebody_elses INTEGER)"))
+    before = await _all_tables(database)
+    with pytest.raises(DBAPIError, match="versions"):
+        await database.migrate()
+    assert await _all_tables(database) == before
+    async with database.writer.begin() as connection:
+        await connection.execute(text("DROP TABLE versions"))
+    assert await database.migrate() is schema.Migrated.UPGRADED
+    await database.close()
+
+
+async def _all_tables(database: Database) -> dict[str, Any]:
+    async with database.reader.connect() as connection:
+        return await connection.run_sync(shape)
 
 
 async def test_a_database_of_the_first_release_is_upgraded_with_its_rows(empty: Path | str) -> None:

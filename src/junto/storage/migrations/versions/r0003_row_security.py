@@ -37,7 +37,8 @@ def upgrade() -> None:
         return
     for role in ("junto_app", "junto_operator"):
         _make_role(role)
-        op.execute(f"GRANT USAGE ON SCHEMA public TO {role}")
+        # The schema that the tables are in: public, unless the login's search_path says otherwise.
+        op.execute(f"DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO {role}', current_schema()); END $$")
     for table, column in _OF_TENANTS.items():
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
@@ -55,9 +56,10 @@ def upgrade() -> None:
 
 
 def _make_role(role: str) -> None:
-    """Roles belong to the whole server: another database of it may have made them, or is just making them."""
+    """Roles belong to the whole server: an administrator or another database of it may have made them, or is just making them."""
     op.execute(
-        f"DO $$ BEGIN CREATE ROLE {role} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+        f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN CREATE ROLE {role} NOLOGIN; END IF; "
+        "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
     )
     # Since Postgres 16 who makes a role may give it away, and has to give it to himself to take it on. Somebody else's role may
     # have been given to this login already.
