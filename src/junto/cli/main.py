@@ -8,6 +8,7 @@ from junto.cli.chat import chat
 from junto.cli.clients import app as clients
 from junto.cli.config import app as config
 from junto.cli.doctor import doctor
+from junto.cli.jobs import app as jobs
 from junto.cli.migrate import migrate
 from junto.cli.models import models
 from junto.cli.responses import app as responses
@@ -15,6 +16,7 @@ from junto.cli.route import app as route
 from junto.cli.serve import serve
 from junto.cli.tenants import app as tenants
 from junto.cli.version import version
+from junto.cli.worker import worker
 
 app = typer.Typer(
     name="junto",
@@ -24,12 +26,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # it draws pages; a plain traceback is easier to send
 )
 app.command()(serve)
+app.command()(worker)
 app.command()(migrate)
 app.command()(chat)
 app.command()(models)
 app.add_typer(route)
 app.add_typer(clients)
 app.add_typer(tenants)
+app.add_typer(jobs)
 app.add_typer(config)
 app.add_typer(responses)
 app.command()(doctor)

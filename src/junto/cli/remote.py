@@ -60,6 +60,13 @@ class Junto:
             response = self._client.patch(self.url + path, json=body)
         return self._json(response)
 
+    def delete(self, path: str, **params: Any) -> Any:
+        """The JSON that answers a deletion; parameters that are None are left out."""
+        given = {name: value for name, value in params.items() if value is not None}
+        with self._told():
+            response = self._client.delete(self.url + path, params=given)
+        return self._json(response)
+
     @contextlib.contextmanager
     def stream(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
         """An answer that has begun; leaving the block closes the connection, which stops the model."""

@@ -1,0 +1,121 @@
+"""A worker: the same process as `junto serve` without its doors. Takes jobs until it is told to stop, and gives back what is left.
+
+SIGTERM or SIGINT: claim no more, let what runs end within the grace period, give the rest back at once. The second one does not
+wait. SIGHUP: reload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from junto.bootstrap.clock import SystemClock
+from junto.bootstrap.jobs import JobOptions, JobParts, open_jobs
+from junto.bootstrap.node import Given, Node, open_node
+from junto.core.errors import JuntoError
+from junto.gateway.slots import SlotPool
+from junto.prompts.shelf import PromptShelf
+from junto.routing.route_table import RouteTable
+from junto.telemetry.exposition import MetricsListener
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from junto.settings.model import Settings
+
+
+@asynccontextmanager
+async def build_worker(
+    settings: Settings,
+    *,
+    read_settings: Callable[[], Settings] | None = None,
+    beat: bool = True,
+    jitter: Callable[[], float] = random.random,
+    options: JobOptions | None = None,
+) -> AsyncIterator[tuple[Node, JobParts]]:
+    """A running worker; leaving the block stops it in order."""
+    given = Given(
+        read_settings=read_settings or (lambda: settings),
+        clock=SystemClock(),
+        make_provider=None,
+        make_slots=SlotPool,
+        jitter=jitter,
+    )
+    async with AsyncExitStack() as stack:
+        node = await open_node(settings, given, stack)
+        stack.push_async_callback(node.replicas.stop)
+        await node.replicas.start()
+        await node.operation.start(beat=beat)
+        stack.push_async_callback(node.operation.stop)
+        parts = await open_jobs(
+            settings, given, node, stack, routes=RouteTable, prompts=PromptShelf(), works=True, options=options
+        )
+        yield node, parts
+
+
+async def work(
+    settings: Settings,
+    *,
+    read_settings: Callable[[], Settings],
+    on_ready: Callable[[Node], None],
+    metrics_port: int | None = None,
+    metrics_host: str = "127.0.0.1",
+    options: JobOptions | None = None,
+) -> None:
+    """Work until SIGINT or SIGTERM; raises OSError where the metrics' port cannot be had."""
+    async with build_worker(settings, read_settings=read_settings, options=options) as (node, parts):
+        listener = await _listener(node, metrics_host, metrics_port)
+        try:
+            stopped = asyncio.Event()
+            background: set[asyncio.Task[None]] = set()
+            _listen_to_signals(node, parts, stopped, background)
+            on_ready(node)
+            await stopped.wait()
+            structlog.get_logger().info("worker_stops", running=len(parts.runs))
+        finally:
+            if listener is not None:
+                await listener.stop()
+
+
+async def _listener(node: Node, host: str, port: int | None) -> MetricsListener | None:
+    if port is None or node.observing.scrape is None:
+        return None
+    listener = MetricsListener(node.observing.scrape, host=host, port=port)
+    await listener.start()
+    return listener
+
+
+def _listen_to_signals(
+    node: Node, parts: JobParts, stopped: asyncio.Event, background: set[asyncio.Task[None]]
+) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if stopped.is_set():
+            _in_background(parts.runs.stop(grace=0), background)
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, lambda: _in_background(_reload(node), background))
+
+
+def _in_background(work: Coroutine[object, object, None], background: set[asyncio.Task[None]]) -> None:
+    task = asyncio.ensure_future(work)
+    background.add(task)
+    task.add_done_callback(background.discard)
+
+
+async def _reload(node: Node) -> None:
+    """Reload; what was wrong is in the log, and what was in force stays."""
+    try:
+        await node.operation.reload()
+    except JuntoError:
+        return
+    except Exception:  # noqa: BLE001  a configuration must not end the worker
+        structlog.get_logger().exception("reload_failed")
