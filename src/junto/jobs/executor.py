@@ -56,6 +56,7 @@ class Executor:
         make_id: MakeId,
         keeps_bodies: Callable[[str], bool],
         on_end: Callable[[], None] = lambda: None,
+        write_again: float = _WRITE_AGAIN_SECONDS,
     ) -> None:
         self._pipeline = pipeline
         self._store = store
@@ -67,6 +68,7 @@ class Executor:
         self._make_id = make_id
         self._keeps_bodies = keeps_bodies
         self._on_end = on_end
+        self._write_again = write_again
         self._telling: set[asyncio.Task[None]] = set()
         self._progress: dict[str, Progress] = {}
         self._log = structlog.get_logger()
@@ -181,7 +183,7 @@ class Executor:
                 if self._clock.monotonic() >= until:
                     self._log.error("job_end_not_written", job_id=claim.job.id)
                     return False
-                await asyncio.sleep(_WRITE_AGAIN_SECONDS)
+                await asyncio.sleep(self._write_again)
                 continue
             if is_sure:
                 self._observer.write_fenced()
