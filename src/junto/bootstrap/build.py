@@ -16,8 +16,6 @@ from junto.bootstrap.ids import id_maker
 from junto.bootstrap.jobs import JobOptions, JobParts, open_jobs, works_here
 from junto.bootstrap.node import Given, open_node
 from junto.gateway.slots import SlotPool
-from junto.prompts.shelf import PromptShelf
-from junto.routing.route_table import RouteTable
 from junto.web.app import build_app
 from junto.web.outbox import Outbox
 from junto.web.services import WebServices
@@ -83,8 +81,8 @@ async def build(
             given,
             node,
             stack,
-            routes=RouteTable,
-            prompts=PromptShelf(),
+            routes=lambda: node.routing.routes.table,
+            prompts=node.prompts.shelf,
             works=works_here(settings),
             options=job_options,
         )
@@ -113,6 +111,10 @@ def _web_services(given: Given, node: Node, jobs: JobParts) -> WebServices:
         make_id=id_maker(given.clock),
         clock=given.clock,
         directory=node.identity.directory,
+        routes=node.routing.routes,
+        route_book=node.routing.book,
+        traffic=node.routing.traffic,
+        prompts=node.prompts.library,
         budgeting=node.money.budgeting,
         money=node.money.store,
         recorder=storage.journal,

@@ -17,8 +17,10 @@ from junto.bootstrap.fleet import Fleet, MakeSlots
 from junto.bootstrap.identity import Identity, open_identity
 from junto.bootstrap.money import Money, open_money
 from junto.bootstrap.observing import Observing, open_observing
+from junto.bootstrap.prompts import Prompts, open_prompts
 from junto.bootstrap.reload import Operation
 from junto.bootstrap.replicas import Replicas
+from junto.bootstrap.routes import Routing, open_routing
 from junto.bootstrap.storage import Storage, open_storage
 from junto.bootstrap.version import this_build
 from junto.catalog.board import LiveBoard
@@ -27,6 +29,7 @@ from junto.gateway.attempts import Attempts
 from junto.gateway.loading import Loader
 from junto.gateway.pipeline import Pipeline
 from junto.gateway.settlement import Settlement
+from junto.gateway.tasks import Tasks
 from junto.storage.repositories.versions import read_versions
 
 if TYPE_CHECKING:
@@ -54,6 +57,8 @@ class Node:
     money: Money
     operation: Operation
     observing: Observing
+    routing: Routing
+    prompts: Prompts
     pipeline: Pipeline
     loader: Loader
 
@@ -84,7 +89,11 @@ async def open_node(settings: Settings, given: Given, stack: AsyncExitStack) -> 
     observing = await open_observing(
         settings, build=build, operation=operation, storage=storage, clock=clock, stack=stack
     )
-    pipeline = _pipeline(given, storage, coordination, money, operation, observing)
+    routing = open_routing(storage.sessions, replicas, operation.current)
+    prompts = await open_prompts(storage.sessions, replicas, identity.directory, settings)
+    operation.on_reload(prompts.follow)
+    tasks = Tasks(routing.routes, prompts.shelf)
+    pipeline = _pipeline(given, storage, coordination, money, operation, observing, tasks)
     loader = Loader(operation.current, heartbeats=operation.heartbeats, clock=clock, observer=observing.observer)
     stack.push_async_callback(loader.close)
     return Node(
@@ -98,6 +107,8 @@ async def open_node(settings: Settings, given: Given, stack: AsyncExitStack) -> 
         money=money,
         operation=operation,
         observing=observing,
+        routing=routing,
+        prompts=prompts,
         pipeline=pipeline,
         loader=loader,
     )
@@ -125,6 +136,7 @@ def _pipeline(  # noqa: PLR0917  what it is made of
     money: Money,
     operation: Operation,
     observing: Observing,
+    tasks: Tasks,
 ) -> Pipeline:
     clock, observer = given.clock, observing.observer
     settlement = Settlement(recorder=storage.journal, observer=observer, clock=clock)
@@ -135,7 +147,12 @@ def _pipeline(  # noqa: PLR0917  what it is made of
     return Pipeline(
         operation.current,
         admission=Admission(
-            recorder=storage.journal, clock=clock, limiter=coordination.limiter, purse=money.purse, act_for=act_for
+            recorder=storage.journal,
+            clock=clock,
+            limiter=coordination.limiter,
+            purse=money.purse,
+            act_for=act_for,
+            tasks=tasks,
         ),
         attempts=Attempts(settlement=settlement, observer=observer, clock=clock, jitter=given.jitter),
         settlement=settlement,

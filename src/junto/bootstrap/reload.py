@@ -25,7 +25,7 @@ from junto.settings.environment import BUILTIN, is_loopback
 from junto.settings.model import BackendSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from junto.bootstrap.assembly import Assembly
     from junto.bootstrap.fleet import Fleet
@@ -73,6 +73,7 @@ class Operation:
         self._lock = asyncio.Lock()
         self._beats = False
         self._calendar: asyncio.Task[None] | None = None
+        self._followers: list[Callable[[Settings], Awaitable[list[str]]]] = []
         self._log = structlog.get_logger()
         self.heartbeats = Heartbeats(clock=clock, on_change=self._reassemble)
         self.authenticator = self._make_authenticator(settings)
@@ -109,6 +110,10 @@ class Operation:
             self._calendar.cancel()
             await asyncio.gather(self._calendar, return_exceptions=True)
 
+    def on_reload(self, follow: Callable[[Settings], Awaitable[list[str]]]) -> None:
+        """Have this called with what a reload has put in force; it gives warnings and raises nothing."""
+        self._followers.append(follow)
+
     async def reload(self) -> list[str]:
         """Read configuration and prices again and put them in force; the warnings. Raises ReloadRefused with every error."""
         async with self._lock:
@@ -129,6 +134,8 @@ class Operation:
             finally:
                 self._swap()
             warnings = [*settings.warnings, *_fixed_for_life(self._at_start, settings)]
+            for follow in self._followers:
+                warnings += await follow(settings)
             self._log.info("reloaded", warnings=warnings or None)
             return warnings
 

@@ -19,14 +19,13 @@ from junto.bootstrap.jobs import JobOptions, JobParts, open_jobs
 from junto.bootstrap.node import Given, Node, open_node
 from junto.core.errors import JuntoError
 from junto.gateway.slots import SlotPool
-from junto.prompts.shelf import PromptShelf
-from junto.routing.route_table import RouteTable
 from junto.telemetry.exposition import MetricsListener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
-    from junto.settings.model import Settings
+    from junto.ports.provider import Provider
+    from junto.settings.model import BackendSettings, Settings
 
 
 @asynccontextmanager
@@ -34,6 +33,7 @@ async def build_worker(
     settings: Settings,
     *,
     read_settings: Callable[[], Settings] | None = None,
+    make_provider: Callable[[BackendSettings], Provider] | None = None,
     beat: bool = True,
     jitter: Callable[[], float] = random.random,
     options: JobOptions | None = None,
@@ -42,7 +42,7 @@ async def build_worker(
     given = Given(
         read_settings=read_settings or (lambda: settings),
         clock=SystemClock(),
-        make_provider=None,
+        make_provider=make_provider,
         make_slots=SlotPool,
         jitter=jitter,
     )
@@ -53,7 +53,14 @@ async def build_worker(
         await node.operation.start(beat=beat)
         stack.push_async_callback(node.operation.stop)
         parts = await open_jobs(
-            settings, given, node, stack, routes=RouteTable, prompts=PromptShelf(), works=True, options=options
+            settings,
+            given,
+            node,
+            stack,
+            routes=lambda: node.routing.routes.table,
+            prompts=node.prompts.shelf,
+            works=True,
+            options=options,
         )
         yield node, parts
 

@@ -68,6 +68,11 @@ class Authenticator:
             client="admin", is_admin=True, allow_cloud_for_internal=open_client.allow_cloud_for_internal
         )
 
+    @property
+    def open_client(self) -> Principal:
+        """Who asks without a key where that is allowed."""
+        return self._open_client
+
     def for_inference(self, authorization: bytes | None, x_api_key: bytes | None) -> Principal:
         """The caller of a model: a client by its key, or the administrator.
 

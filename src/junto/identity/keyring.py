@@ -100,7 +100,7 @@ def _known_client(client: ClientRecord, tenant: KnownTenant, budgets: _Budgets) 
             scopes=frozenset(ApiScope(scope) for scope in client.scopes if scope in _SCOPES),
             allow_cloud_for_internal=client.allow_cloud_for_internal,
             min_sensitivity=client.min_sensitivity,
-            allowed_models=None if client.allowed_models is None else _spellings(client.allowed_models),
+            allowed_models=None if client.allowed_models is None else spellings(client.allowed_models),
             weight=client.weight,
             limited_by=limited_by(client.id, client.limits, tenant),
             budgets=(*budgets.of("client", client.id), *tenant.budgets),
@@ -115,7 +115,7 @@ def _known_key(key: UsableKey, client: KnownKey, budgets: _Budgets) -> KnownKey:
     return KnownKey(principal=principal, expires_ms=key.expires_ms, refusal=client.refusal)
 
 
-def _spellings(names: Iterable[str]) -> frozenset[str]:
+def spellings(names: Iterable[str]) -> frozenset[str]:
     """The names, and of those that have no tag, or the tag that goes without saying, both spellings."""
     plain = {name.removesuffix(_LATEST) for name in names}
     return frozenset(names) | plain | {name + _LATEST for name in plain if ":" not in name.rpartition("/")[2]}

@@ -45,7 +45,14 @@ def load(
     file = named or (usual if usual.is_file() else None)
     text = _text(file) if file else ""
     settings = parse(text, environ, overrides, known_providers=known_providers, source=str(file or ""))
-    return settings.model_copy(update={"config_file": file, "pricing_file": _pricing_file(file, settings.data_dir)})
+    beside = file.parent if file else (folder or Path())
+    return settings.model_copy(
+        update={
+            "config_file": file,
+            "pricing_file": _pricing_file(file, settings.data_dir),
+            "prompts_dir": beside / settings.prompts_dir,
+        }
+    )
 
 
 def parse(
@@ -77,7 +84,12 @@ def parse(
     if errors or reading.settings is None:
         raise ConfigErrors(errors, source)
     return Settings.model_construct(
-        **{**dict(settings), "data_dir": _home_expanded(settings.data_dir, environ), "backends": (*backends, *made)},
+        **{
+            **dict(settings),
+            "data_dir": _home_expanded(settings.data_dir, environ),
+            "prompts_dir": _home_expanded(settings.prompts_dir, environ),
+            "backends": (*backends, *made),
+        },
         admin_key=secret_of(environ, "JUNTO_ADMIN_KEY"),
         secrets_key=secret_of(environ, "JUNTO_SECRETS_KEY"),
         ollama_candidates=candidates,

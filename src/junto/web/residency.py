@@ -11,6 +11,7 @@ from junto.dialects.ollama.residency import Residency, render_residency, residen
 from junto.dialects.wire import Rendering
 from junto.gateway.loading import Move
 from junto.identity.principal import ApiScope
+from junto.routing.route_table import apply
 from junto.web.bodies import CallerGone, read_body
 from junto.web.replies import send_error
 from junto.web.server import HANGUP
@@ -82,7 +83,9 @@ class ResidencyEndpoint:
         name = self._wire.peek(body).model
         move = Move.LOAD if residency is Residency.LOAD else Move.UNLOAD
         # Lenient: Ollama's clients load whatever they are about to use, a cloud's model or a group as well.
-        await self._services.loader.move(move, name, allowed=principal.allowed_models, lenient=True)
+        routed = apply(self._services.routes.table, name, "")
+        meant = name if routed is None else routed.model
+        await self._services.loader.move(move, meant, allowed=principal.allowed_models, lenient=True)
         rendering = Rendering(id=request_id, model=name, created=self._services.clock.wall_ms() // 1000)
         return render_residency(residency, rendering, chat=self._chat)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from junto.catalog.route_book import RouteBook
+    from junto.catalog.tasks import Routes
     from junto.core.secret import Secret
     from junto.gateway.heartbeat import Heartbeats
     from junto.gateway.loading import Loader
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
     from junto.ports.clock import Clock
     from junto.ports.money import MoneyStore
     from junto.ports.observer import RefusalObserver
+    from junto.ports.routes import RecordedTraffic
     from junto.ports.stores import ExchangeStore, Recorder
     from junto.ports.summaries import SummaryStore
     from junto.ports.webhooks import WebhookStore
+    from junto.prompts.library import PromptLibrary
     from junto.web.outbox import Outbox
 
 
@@ -50,6 +54,10 @@ class WebServices:
     make_id: Callable[[], str]
     clock: Clock
     directory: Directory
+    routes: Routes
+    route_book: RouteBook
+    traffic: RecordedTraffic
+    prompts: PromptLibrary
     budgeting: Budgeting
     money: MoneyStore
     recorder: Recorder

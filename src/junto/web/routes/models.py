@@ -6,8 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from junto.catalog.cards import ModelCard, card, cards
+from junto.catalog.cards import ModelCard, card
 from junto.catalog.model import Kind
+from junto.catalog.tasks import all_cards, resolve_named
 from junto.core.money import usd_from_nano
 from junto.web.deps import Caller, Services
 from junto.web.services import WebServices
@@ -18,7 +19,7 @@ router = APIRouter(tags=["models"])
 @router.get("/v1/models")
 async def list_models(request: Request, services: Services, _: Caller) -> dict[str, Any]:
     """Every name that can be asked for."""
-    known = cards(services.current.runtime.snapshot, services.heartbeats.found)
+    known = all_cards(services.current.runtime.snapshot, services.routes.table, services.heartbeats.found)
     if "anthropic-version" in request.headers:
         entries = [_anthropic(one) for one in known]
         ends = {"first_id": entries[0]["id"], "last_id": entries[-1]["id"]} if entries else {}
@@ -34,7 +35,8 @@ async def show_model(model_id: str, request: Request, services: Services, _: Cal
 
 
 def _card(services: WebServices, name: str) -> ModelCard:
-    return card(services.current.runtime.snapshot.resolve(name), services.heartbeats.found)
+    resolution = resolve_named(services.current.runtime.snapshot, services.routes.table, name)
+    return card(resolution, services.heartbeats.found)
 
 
 def _openai(one: ModelCard) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def _openai(one: ModelCard) -> dict[str, Any]:
         "created": 0,
         "owned_by": one.provider,
         "junto": {
-            "kind": "group" if one.kind is Kind.GROUP else "model",
+            "kind": "model" if one.kind is Kind.PINNED else one.kind.value,
             "backends": one.backends,
             "locality": [locality.value for locality in one.localities],
             "context_length": one.context_length,

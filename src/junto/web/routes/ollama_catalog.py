@@ -6,6 +6,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from junto.catalog.cards import ModelCard, card, cards
+from junto.catalog.tasks import all_cards, resolve_named
 from junto.core.capability import Capability
 from junto.core.errors import Forbidden
 from junto.core.sensitivity import Locality
@@ -35,7 +36,7 @@ _FORBIDDEN = ("create", "push", "pull", "copy", "delete", "blobs/{digest}")
 @router.get("/api/tags")
 async def tags(services: Services, _: Caller) -> Response:
     """Every name that can be asked for, as models that this server has."""
-    known = cards(services.current.runtime.snapshot, services.heartbeats.found)
+    known = all_cards(services.current.runtime.snapshot, services.routes.table, services.heartbeats.found)
     return _json(render_tags(_tag(one) for one in known))
 
 
@@ -56,7 +57,8 @@ async def version() -> Response:
 async def show(request: Request, services: Services, _: Caller) -> Response:
     """One model in detail."""
     name = parse_show_request(await checked_body(request, services.body_limit()))
-    one = card(services.current.runtime.snapshot.resolve(name), services.heartbeats.found)
+    resolution = resolve_named(services.current.runtime.snapshot, services.routes.table, name)
+    one = card(resolution, services.heartbeats.found)
     return _json(render_show(_shown(one)))
 
 
