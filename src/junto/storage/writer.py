@@ -2,31 +2,30 @@
 
 What else has to be written with them, in the same transaction (the ledger), is given at the start.
 
-Works with prepared statements and plain tuples on the driver, not with mapped objects: each exchange passes through here,
-and the processor time that this takes is a part of its price. Prepares rows in short slices between which the event loop
-runs; the inserting itself happens in the driver's thread.
+Each exchange passes through here, and the processor time that this takes is a part of its price: rows are plain tuples, and
+storage/bulk.py inserts them. They are prepared in short slices between which the event loop runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from sqlalchemy.exc import DataError, IntegrityError
 
 from junto.storage.bodies import Packer
+from junto.storage.bulk import BulkInsert
 from junto.storage.sessions import OPERATOR
 from junto.storage.tables.exchanges import BODIES, EXCHANGES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from sqlalchemy import Table
-
     from junto.core.exchange import ExchangeRecord
     from junto.storage.bodies import Packed
+    from junto.storage.bulk import Row
     from junto.storage.sessions import Session, Sessions
 
 _SLICE_ROWS = 16  # prepared at a stretch on the event loop: a fraction of a millisecond
@@ -59,16 +58,16 @@ class ExchangeWriter:
         self._along = along
         self._packer = Packer(compress=compress)
         self._plain = attrgetter(*_PLAIN)
-        self._insert_exchange = _insert(EXCHANGES, (*_PLAIN, *_COMPUTED, *_SIZES))
-        self._insert_body = _insert(BODIES, ("id", "codec", "content", "tenant"))
+        self._exchanges = BulkInsert(EXCHANGES, (*_PLAIN, *_COMPUTED, *_SIZES))
+        self._bodies = BulkInsert(BODIES, ("id", "codec", "content", "tenant"))
         self._attempts_json = msgspec.json.Encoder().encode
 
     async def store(self, records: Sequence[ExchangeRecord]) -> None:
         """Store all in one transaction that is on the disk when this returns."""
         if not records:
             return
-        rows: list[tuple[Any, ...]] = []
-        bodies: list[tuple[Any, ...]] = []
+        rows: list[Row] = []
+        bodies: list[Row] = []
         unsliced_rows = unsliced_bytes = 0
         for record in records:
             if record.keep == "none":
@@ -87,22 +86,13 @@ class ExchangeWriter:
         except (DataError, IntegrityError, OverflowError, UnicodeError) as error:
             raise RecordRefused(str(error)) from error
 
-    async def _insert(
-        self, records: Sequence[ExchangeRecord], rows: list[tuple[Any, ...]], bodies: list[tuple[Any, ...]]
-    ) -> None:
+    async def _insert(self, records: Sequence[ExchangeRecord], rows: list[Row], bodies: list[Row]) -> None:
         async with self._sessions.write(OPERATOR) as session:
-            for statement, values in ((self._insert_exchange, rows), (self._insert_body, bodies)):
+            for insert, values in ((self._exchanges, rows), (self._bodies, bodies)):
                 if values:
-                    await self._execute(session, statement, values)
+                    await insert.run(session.connection, values)
             for write in self._along:
                 await write(session, records)
-
-    @staticmethod
-    async def _execute(session: Session, statement: str, rows: list[tuple[Any, ...]]) -> None:
-        if session.connection.dialect.name != "sqlite":
-            statement = statement.replace("?", "%s")
-            rows = [tuple(_without_nul(value) for value in row) for row in rows]
-        await session.connection.exec_driver_sql(statement, rows)
 
     async def _packed(self, record: ExchangeRecord) -> Packed | None:
         request, answer = record.request_body, record.answer_body
@@ -113,7 +103,7 @@ class ExchangeWriter:
             return await asyncio.to_thread(self._packer.pack, request, answer)
         return self._packer.pack(request, answer)
 
-    def _row(self, record: ExchangeRecord, stored_bytes: int) -> tuple[Any, ...]:
+    def _row(self, record: ExchangeRecord, stored_bytes: int) -> Row:
         """The row with nothing but exact int and str in it: the driver binds those without looking for adapters."""
         attempts = record.attempts
         return (
@@ -128,14 +118,3 @@ class ExchangeWriter:
             len(record.answer_body),
             stored_bytes,
         )
-
-
-def _without_nul(value: Any) -> Any:
-    """Postgres has no character 0 in texts; a caller may have put one into the name of a model."""
-    return value.replace("\0", "\ufffd") if type(value) is str and "\0" in value else value
-
-
-def _insert(table: Table, columns: Sequence[str]) -> str:
-    """An insert for the driver that skips the ids that the table has."""
-    places = ", ".join("?" * len(columns))
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places}) ON CONFLICT DO NOTHING"  # noqa: S608  own names

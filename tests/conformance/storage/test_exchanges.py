@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 
 from junto.core.exchange import Attempted, Outcome
 from junto.ports.stores import ExchangeQuery
+from junto.storage.engine import Database
 from junto.storage.exchanges import StoredExchanges
 from junto.storage.retention import Retention
 from junto.storage.sessions import OPERATOR, Sessions, Tenant
@@ -131,6 +132,24 @@ async def test_what_is_written_along_stands_and_falls_with_the_batch(sessions: S
     assert written.get(record(2).id) == 3
     assert record(1).id not in written
     assert await count(sessions, EXCHANGES) == 2
+
+
+async def test_a_column_that_a_newer_revision_has_added_is_in_nobodys_way(
+    sessions: Sessions, database: Database
+) -> None:
+    writer = ExchangeWriter(sessions)
+    for number in (1, 2):
+        await writer.store(records(number))
+        async with database.writer.begin() as connection:
+            for table in (EXCHANGES, BODIES):
+                await connection.execute(
+                    text(f"ALTER TABLE {table.name} ADD COLUMN newer_{number} TEXT NOT NULL DEFAULT 'x'")
+                )
+    await writer.store(records(3))
+    assert await count(sessions, EXCHANGES) == await count(sessions, BODIES) == 3
+    async with Database(str(database.reader.url.render_as_string(hide_password=False))) as newcomer:
+        await ExchangeWriter(Sessions(newcomer)).store(records(4))
+    assert await count(sessions, EXCHANGES) == await count(sessions, BODIES) == 4
 
 
 async def test_pages_go_from_new_to_old_and_keep_to_what_was_asked(sessions: Sessions) -> None:

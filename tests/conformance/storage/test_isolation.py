@@ -110,6 +110,17 @@ async def test_on_postgres_a_tenant_cannot_write_a_row_for_another(postgres_url:
                 await session.execute(insert(table).values(row(table, "theirs")))
 
 
+@pytest.mark.parametrize("table", IN_ORDER, ids=lambda table: table.name)
+async def test_on_postgres_a_tenant_cannot_hand_a_row_to_another(postgres_url: str, table: Table) -> None:
+    async with Database(postgres_url) as database:
+        sessions = Sessions(database)
+        await fill(sessions)
+        given_away = update(table).values({TENANT_TABLES[table]: "third"})
+        with pytest.raises(ProgrammingError, match="row-level security"):
+            async with sessions.write(OURS) as session:
+                await session.execute(given_away)
+
+
 async def test_on_postgres_a_connection_that_is_nobodys_sees_nothing(postgres_url: str) -> None:
     async with Database(postgres_url) as database:
         await fill(Sessions(database))
