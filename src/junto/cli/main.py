@@ -11,8 +11,11 @@ from junto.cli.doctor import doctor
 from junto.cli.jobs import app as jobs
 from junto.cli.migrate import migrate
 from junto.cli.models import models
+from junto.cli.prompts import app as prompts
 from junto.cli.responses import app as responses
 from junto.cli.route import app as route
+from junto.cli.routing import app as routing
+from junto.cli.seed import seed
 from junto.cli.serve import serve
 from junto.cli.tenants import app as tenants
 from junto.cli.version import version
@@ -28,9 +31,12 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(worker)
 app.command()(migrate)
+app.command()(seed)
 app.command()(chat)
 app.command()(models)
 app.add_typer(route)
+app.add_typer(routing)
+app.add_typer(prompts)
 app.add_typer(clients)
 app.add_typer(tenants)
 app.add_typer(jobs)

@@ -25,7 +25,11 @@ _ANSWER_TIMEOUT = httpx2.Timeout(connect=5, read=900, write=60, pool=5)  # Junto
 
 
 class RemoteError(Exception):
-    """Junto could not be asked, or refused; the message says what to do."""
+    """Junto could not be asked, or refused; the message says what to do, `code` is the refusal's."""
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Junto:
@@ -58,6 +62,13 @@ class Junto:
         """The JSON that answers a change."""
         with self._told():
             response = self._client.patch(self.url + path, json=body)
+        return self._json(response)
+
+    def put(self, path: str, body: Mapping[str, Any], **params: Any) -> Any:
+        """The JSON that answers a body which is the whole of a thing; parameters that are None are left out."""
+        given = {name: value for name, value in params.items() if value is not None}
+        with self._told():
+            response = self._client.put(self.url + path, json=body, params=given)
         return self._json(response)
 
     def delete(self, path: str, **params: Any) -> Any:
@@ -105,7 +116,7 @@ class Junto:
             error = response.json()["error"]
         except (ValueError, KeyError, TypeError):
             return self._stranger()
-        return RemoteError(told(error))
+        return RemoteError(told(error), code=str(error.get("code", "")) if isinstance(error, dict) else "")
 
     def _stranger(self) -> RemoteError:
         return RemoteError(f"What answers at {self.url} is not Junto; --url or JUNTO_URL names where Junto is.")
