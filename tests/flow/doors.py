@@ -76,6 +76,16 @@ def account(scope: ApiScope, **more: Any) -> Door:
 
 INFERENCE = caller(ApiScope.INFERENCE)
 
+
+def a_job(junto: RunningJunto, holder: Holder) -> Mapping[str, str]:
+    """A job of that holder's, at its end."""
+    body = {"task_type": "bio", "prompt": "Who?", "model": "gpt-test", "sensitivity": "public"}
+    made = junto.http.post("/jobs", json=body, headers={"authorization": f"Bearer {holder.key}"}).raise_for_status()
+    return {"job_id": made.json()["job_id"]}
+
+
+JOB = account(ApiScope.JOBS, thing=a_job)
+
 DOORS: dict[Route, Door] = {
     ("GET", "/"): OPEN,
     ("HEAD", "/"): OPEN,
@@ -139,6 +149,11 @@ DOORS: dict[Route, Door] = {
     ("GET", "/clients/{client_id}/usage"): account(
         ApiScope.READ_USAGE, thing=lambda _, holder: {"client_id": holder.client_id}
     ),
+    ("POST", "/jobs"): caller(ApiScope.JOBS),
+    ("GET", "/jobs"): account(ApiScope.JOBS),
+    ("GET", "/jobs/{job_id}"): JOB,
+    ("GET", "/jobs/{job_id}/events"): JOB,
+    ("DELETE", "/jobs/{job_id}"): JOB,
     ("POST", "/tenants"): ADMIN,
     ("GET", "/tenants"): ADMIN,
     ("PATCH", "/tenants/{tenant_id}"): ADMIN,

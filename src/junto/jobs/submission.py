@@ -5,13 +5,13 @@ Decides before anything is written or contacted. Reads the runtime in force, as 
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from junto.catalog.tasks import resolve_routed
 from junto.core.chat import Operation
-from junto.core.errors import AllBackendsDown, InvalidField, UnknownModel
+from junto.core.errors import AllBackendsDown, InvalidField
 from junto.core.sensitivity import Locality, Sensitivity, parse_sensitivity
 from junto.dialects.openai.requests import render_sampling
 from junto.gateway.payment import most
@@ -100,7 +100,7 @@ class Planner:
             asked_body=None if asked.sensitivity is None else parse_sensitivity(asked.sensitivity),
             route_floor=routed.floor,
         )
-        stages = _stages(routed, runtime)
+        stages = resolve_routed(runtime.snapshot, routed).stages
         if principal.allowed_models is not None:
             allowed = opened(principal.allowed_models, asked.model or AUTO, routed, (stage.name for stage in stages))
             principal = msgspec.structs.replace(principal, allowed_models=allowed)
@@ -132,15 +132,6 @@ class Planner:
         if asked.system_prompt is not None or _has_system(asked.messages):
             return None
         return self._templates.find(principal.client_id, asked.task_type)
-
-
-def _stages(routed: Routed, runtime: Runtime) -> tuple[Stage, ...]:
-    """The stages of the route's model, and of its fallback where that is there."""
-    stages = runtime.snapshot.resolve(routed.model).stages
-    if routed.fallback:
-        with contextlib.suppress(UnknownModel):  # the job does without it
-            stages += runtime.snapshot.resolve(routed.fallback).stages
-    return stages
 
 
 def _options(routed: Routed, asked: Submission) -> dict[str, Any]:
