@@ -205,6 +205,8 @@ def test_a_task_on_a_clients_list_opens_what_its_route_leads_to(house: House) ->
     assert house.ask("task/listed", key).status_code == 200
     assert house.ask(LOCAL, key).status_code == 403
     assert house.ask("task/other", key).status_code == 403
+    loaded = house.junto.http.post("/api/generate", json={"model": "task/listed"}, headers=key)
+    assert loaded.json()["done_reason"] == "load"
 
 
 def test_tasks_are_listed_and_shown_as_models(house: House) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from junto.catalog.tasks import resolve_routed
 from junto.core.errors import JuntoError
 from junto.dialects import ollama
 from junto.dialects.ollama.residency import Residency, render_residency, residency_of
 from junto.dialects.wire import Rendering
 from junto.gateway.loading import Move
 from junto.identity.principal import ApiScope
-from junto.routing.route_table import apply
+from junto.routing.route_table import apply, opened
 from junto.web.bodies import CallerGone, read_body
 from junto.web.replies import send_error
 from junto.web.server import HANGUP
@@ -83,11 +84,19 @@ class ResidencyEndpoint:
         name = self._wire.peek(body).model
         move = Move.LOAD if residency is Residency.LOAD else Move.UNLOAD
         # Lenient: Ollama's clients load whatever they are about to use, a cloud's model or a group as well.
-        routed = apply(self._services.routes.table, name, "")
-        meant = name if routed is None else routed.model
-        await self._services.loader.move(move, meant, allowed=principal.allowed_models, lenient=True)
+        meant, allowed = self._meant(name, principal.allowed_models)
+        await self._services.loader.move(move, meant, allowed=allowed, lenient=True)
         rendering = Rendering(id=request_id, model=name, created=self._services.clock.wall_ms() // 1000)
         return render_residency(residency, rendering, chat=self._chat)
+
+    def _meant(self, name: str, allowed: frozenset[str] | None) -> tuple[str, frozenset[str] | None]:
+        """What is to be loaded for a name: of a task, the first of its route's names that something serves."""
+        routed = apply(self._services.routes.table, name, "")
+        if routed is None:
+            return name, allowed
+        stages = resolve_routed(self._services.current.runtime.snapshot, routed).stages
+        served = next((stage.name for stage in stages if stage.candidates), routed.model)
+        return served, allowed and opened(allowed, name, routed, (stage.name for stage in stages))
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

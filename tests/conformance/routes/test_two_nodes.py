@@ -85,7 +85,9 @@ async def nodes(request: pytest.FixtureRequest, sessions: Sessions) -> AsyncIter
 
 async def comes_to(seen: Callable[[], str], wanted: str) -> None:
     async with asyncio.timeout(10):
-        while seen() != wanted:
+        while True:
+            if seen() == wanted:
+                return
             await asyncio.sleep(0.002)
 
 
