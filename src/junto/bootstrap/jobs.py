@@ -115,7 +115,7 @@ async def open_jobs(
         clock=clock,
         make_id=make_id,
         keeps_bodies=lambda label: current.runtime.keep[parse_sensitivity(label)] == "full",
-        on_end=out.webhooks.wake,
+        on_webhook=out.webhooks.wake,
     )
     runs = Runs(executor, leases, most=settings.jobs.concurrency)
     queue = node.coordination.queue

@@ -40,7 +40,7 @@ _INTERNAL: Final = JuntoError("Something went wrong inside Junto.")
 class Executor:
     """One for a process. `keeps_bodies` says of a tier whether what was asked stays stored after the job's end.
 
-    `on_end` is called after each job that has ended here.
+    `on_webhook` is called when the end of a job has put one into the outbox.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Executor:
         clock: Clock,
         make_id: MakeId,
         keeps_bodies: Callable[[str], bool],
-        on_end: Callable[[], None] = lambda: None,
+        on_webhook: Callable[[], None] = lambda: None,
         write_again: float = _WRITE_AGAIN_SECONDS,
     ) -> None:
         self._pipeline = pipeline
@@ -67,7 +67,7 @@ class Executor:
         self._clock = clock
         self._make_id = make_id
         self._keeps_bodies = keeps_bodies
-        self._on_end = on_end
+        self._on_webhook = on_webhook
         self._write_again = write_again
         self._telling: set[asyncio.Task[None]] = set()
         self._progress: dict[str, Progress] = {}
@@ -167,7 +167,8 @@ class Executor:
             return AttemptOutcome.FENCED, ending.error_code
         await self._news.changed(claim.job.id, ending.status.value)
         self._observer.job_ended(ended_of(claim, ending, self._clock.wall_ms()))
-        self._on_end()
+        if claim.job.webhook:
+            self._on_webhook()
         return _OUTCOMES[ending.status], ending.error_code
 
     async def _written(self, claim: Claim, write: Callable[[], Awaitable[bool]]) -> bool:

@@ -45,7 +45,7 @@ class Runs:
         return len(self._running)
 
     def start(self, on_end: Callable[[], None] | None = None) -> None:
-        """Let runs begin; `on_end` is called after each."""
+        """Let runs begin; `on_end` is called when one has ended that others may have waited for."""
         if on_end is not None:
             self._on_end = on_end
         self._is_open = True
@@ -69,7 +69,8 @@ class Runs:
         await self._leases.stop()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._running[task]
+        made_room = self._running.pop(task) or len(self._running) + 1 >= self.most
         if not task.cancelled() and (failure := task.exception()) is not None:
             self._log.error("job_failed", exc_info=failure)
-        self._on_end()
+        if made_room:
+            self._on_end()

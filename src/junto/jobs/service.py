@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from junto.gateway.permit import Permit
     from junto.gateway.runtime import Current
     from junto.identity.principal import Principal
-    from junto.jobs.news import News
+    from junto.jobs.news import Listener, News
     from junto.jobs.runs import Runs
     from junto.jobs.submission import Planner, Prospect, Submission
     from junto.ports.clock import Clock
@@ -89,13 +89,14 @@ class Jobs:
         seconds = _patience(asked, at_once=at_once)
         new = self._new(principal, asked, prospect, waits_s=seconds)
         since = self._clock.monotonic()
-        # From here on the caller may go away: what is committed is accepted, and must be begun by someone.
-        submitted = await asyncio.shield(asyncio.ensure_future(self._begun(new, since, at_once=at_once)))
-        if not submitted.is_new:
-            return self._replayed(submitted, asked)
-        if seconds <= 0:
-            return submitted.job
-        return await self.wait(submitted.job, seconds)
+        with self._news.listening(new.id) as listener:
+            # From here on the caller may go away: what is committed is accepted, and must be begun by someone.
+            submitted = await asyncio.shield(asyncio.ensure_future(self._begun(new, since, at_once=at_once)))
+            if not submitted.is_new:
+                return self._replayed(submitted, asked)
+            if seconds <= 0:
+                return submitted.job
+            return await self._until_over(submitted.job, seconds, listener)
 
     async def _begun(self, new: NewJob, since: float, *, at_once: bool) -> Submitted:
         """Write the job down, and run it here or ring for it."""
@@ -159,20 +160,18 @@ class Jobs:
 
     async def wait(self, job: Job, seconds: float) -> Job:
         """The job at its end, or as it stands after so long."""
-        until = self._clock.monotonic() + seconds
         with self._news.listening(job.id) as listener:
-            while True:
-                found = await self._store.find(job.tenant_id, job.id)
-                job = found or job
-                if found is None or job.status.is_end:
-                    return job
-                look_at = self._clock.monotonic() + _LOOK_SECONDS
-                while (now := self._clock.monotonic()) < look_at:
-                    if now >= until:
-                        return job
-                    told = await listener.next(min(until, look_at) - now)
-                    if told is not None and told.status and Status(told.status).is_end:
-                        break
+            job = await self._store.find(job.tenant_id, job.id) or job  # it may have ended before anybody listened
+            return job if job.status.is_end else await self._until_over(job, seconds, listener)
+
+    async def _until_over(self, job: Job, seconds: float, listener: Listener) -> Job:
+        """Wait for the news of its end, and look now and then all the same."""
+        until = self._clock.monotonic() + seconds
+        while True:
+            await _news_of_end(listener, min(_LOOK_SECONDS, max(0.0, until - self._clock.monotonic())), self._clock)
+            job = await self._store.find(job.tenant_id, job.id) or job
+            if job.status.is_end or self._clock.monotonic() >= until:
+                return job
 
     async def _check_webhook(self, asked: Submission) -> None:
         if asked.webhook is None:
@@ -223,6 +222,15 @@ class Jobs:
         if job.status.is_end or not job.request:
             return False
         return self._clock.wall_ms() < job.created_ms + decode_request(job.request).waits_s * 1000
+
+
+async def _news_of_end(listener: Listener, seconds: float, clock: Clock) -> None:
+    """Come back when the listener hears of an end, or after so long."""
+    until = clock.monotonic() + seconds
+    while (left := until - clock.monotonic()) > 0:
+        told = await listener.next(left)
+        if told is not None and told.status and Status(told.status).is_end:
+            return
 
 
 def _patience(asked: Submission, *, at_once: bool) -> float:

@@ -58,10 +58,10 @@ class StoredJobs:
                 return await _earlier(session, job)
             if job.reserve_nano and job.budgets:
                 await money.reserve_for_job(session, holder=job.id, budgets=job.budgets, nano=job.reserve_nano)
-            order = self._fairness.tag(await _last_tag(session, job), job.charge)
-            row = _row(session, job, packed, order, worker, lease_ms)
-            stored = (await session.execute(insert(JOBS).values(row).returning(*HEAD))).mappings().one()
-            written = job_of(stored)
+            last_tag, now = await _last_tag(session, job)
+            row = _row(now, job, packed, self._fairness.tag(last_tag, job.charge), worker, lease_ms)
+            await session.execute(_INSERT, row)
+            written = job_of({column.name: row[column.name] for column in HEAD})
             if worker is None:
                 return Submitted(job=written, is_new=True)
             await open_attempt(session, written, worker)
@@ -166,8 +166,8 @@ async def _earlier(session: Session, job: NewJob) -> Submitted:
     return Submitted(job=earlier, is_new=False, digest=known.body_digest)
 
 
-async def _last_tag(session: Session, job: NewJob) -> int:
-    """The virtual time of the client's latest jobs that were not cancelled; 0 when it has none."""
+async def _last_tag(session: Session, job: NewJob) -> tuple[int, int]:
+    """The virtual time of the client's latest jobs that were not cancelled, 0 when it has none; and the database's clock."""
     latest = (
         select(JOBS.c.served_order)
         .where(session.within(JOBS), JOBS.c.tenant_id == job.tenant_id, JOBS.c.client_id == job.client_id)
@@ -176,21 +176,22 @@ async def _last_tag(session: Session, job: NewJob) -> int:
         .limit(_SAME_MOMENT)
         .subquery()
     )
-    return int((await session.execute(select(func.max(latest.c.served_order)))).scalar() or 0)
+    asked = select(func.max(latest.c.served_order).label("tag"), session.now_ms.label("now"))
+    found = (await session.execute(asked)).one()
+    return int(found.tag or 0), int(found.now)
 
 
 def _row(  # noqa: PLR0917  what a row is made of
-    session: Session, job: NewJob, packed: Packed, order: int, worker: str | None, lease_ms: int
+    now: int, job: NewJob, packed: Packed, order: int, worker: str | None, lease_ms: int
 ) -> dict[str, Any]:
-    now = session.now_ms
     begins = worker is not None
-    status = target(Status.PENDING, Event.CLAIM) if begins else Status.PENDING.value
     return {
+        **_BLANK,
         **{name: getattr(job, name) for name in _COPIED},
         "default_route": int(job.default_route),
         "local": int(job.local),
         "on_crash": job.on_crash.value,
-        "status": status,
+        "status": target(Status.PENDING, Event.CLAIM) if begins else Status.PENDING.value,
         "due_ms": now,
         "deadline_ms": None if job.deadline_ms is None else now + job.deadline_ms,
         "served_order": order,
@@ -202,14 +203,14 @@ def _row(  # noqa: PLR0917  what a row is made of
         "attempts": int(begins),
         "request_codec": packed.codec,
         "request": packed.content,
-        **dict.fromkeys(_ZERO, 0),
-        **dict.fromkeys(_EMPTY, ""),
     }
 
 
+_INSERT: Final = insert(JOBS)
+_BLANK: Final = {
+    column.name: None if column.nullable else 0 if column.type.python_type is int else "" for column in JOBS.columns
+}
 _COPIED: Final = (
     *("tenant_id", "id", "client_id", "key_id", "task_type", "priority", "asked_sensitivity", "sensitivity", "model"),
     *("max_attempts", "prompt_version", "metadata", "webhook"),
 )
-_ZERO: Final = ("crashes", "cancel_requested", "tokens_so_far", "tokens_in", "tokens_out", "latency_ms", "cost_nano")
-_EMPTY: Final = ("answer_codec", "error_code", "error_message", "model_used", "backend", "finish_reason")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import select, update
 
 from junto.core.usage import Usage
 from junto.ports.jobs import Ending, Job, Status
 from junto.ports.money import Charge
 from junto.storage.repositories import money
-from junto.storage.repositories.jobs_rows import HEAD, job_of, pack
+from junto.storage.repositories.jobs_rows import pack
 from junto.storage.repositories.outbox import add_webhook
 from junto.storage.tables.jobs import JOBS, TRIAGE_DECISIONS
 
@@ -21,22 +22,23 @@ if TYPE_CHECKING:
     from junto.storage.sessions import Session
 
 
-async def end_job(session: Session, ledger: LedgerWriter, guard: ColumnElement[bool], ending: Ending) -> Job | None:
-    """End the job that the guard finds; None, and nothing done, when it finds none."""
+async def end_job(
+    session: Session, ledger: LedgerWriter, guard: ColumnElement[bool], job: Job, ending: Ending
+) -> int | None:
+    """End the job if the guard still finds it, and say when; None, and nothing done, when it does not."""
     values = await _values(session, ending)
-    row = (await session.execute(update(JOBS).where(guard).values(values).returning(*HEAD))).mappings().first()
-    if row is None:
+    ended = (await session.execute(update(JOBS).where(guard).values(values).returning(JOBS.c.finished_ms))).first()
+    if ended is None:
         return None
-    job = job_of(row)
-    if job.status is Status.CANCELLED and not ending.cost_nano:
+    if ending.status is Status.CANCELLED and not ending.cost_nano:
         await money.release_holder(session, job.id)
     else:
-        await ledger.charge_job(session, _charge(job, ending), reservation_holder=job.id)
+        await ledger.charge_job(session, _charge(job, ending, ended.finished_ms), reservation_holder=job.id)
     if job.webhook and ending.webhook_id:
         await add_webhook(session, tenant_id=job.tenant_id, id=ending.webhook_id, job_id=job.id, url=job.webhook)
-    if job.attempts > 1 or job.status is not Status.COMPLETE:
-        await _tell_triage(session, job)
-    return job
+    if job.attempts > 1 or ending.status is not Status.COMPLETE:
+        await _tell_triage(session, job, ending.status)
+    return int(ended.finished_ms)
 
 
 async def end_unrun(  # noqa: PLR0917  the job, its end and why
@@ -49,10 +51,15 @@ async def end_unrun(  # noqa: PLR0917  the job, its end and why
     *,
     webhook_id: str,
 ) -> Job:
-    """End a job that nobody runs, at no cost: the session holds its row."""
+    """End a job that nobody runs, at no cost: the session holds its row. The job as it then stands."""
     guard = (JOBS.c.tenant_id == job.tenant_id) & (JOBS.c.id == job.id) & (JOBS.c.status == job.status.value)
     ending = Ending(status=status, error_code=error_code, error_message=error_message, webhook_id=webhook_id)
-    return await end_job(session, ledger, session.within(JOBS) & guard, ending) or job
+    finished_ms = await end_job(session, ledger, session.within(JOBS) & guard, job, ending)
+    if finished_ms is None:
+        return job
+    return msgspec.structs.replace(
+        job, status=status, finished_ms=finished_ms, error_code=error_code, error_message=error_message
+    )
 
 
 async def _values(session: Session, ending: Ending) -> dict[str, Any]:
@@ -80,14 +87,14 @@ async def _values(session: Session, ending: Ending) -> dict[str, Any]:
     return values
 
 
-def _charge(job: Job, ending: Ending) -> Charge:
+def _charge(job: Job, ending: Ending, at_ms: int) -> Charge:
     usage = ending.usage if ending.cost_nano or ending.status is Status.COMPLETE else Usage()
     return Charge(
         id=job.id,
         tenant_id=job.tenant_id,
         client_id=job.client_id,
         key_id=job.key_id,
-        at_ms=job.finished_ms or job.created_ms,
+        at_ms=at_ms,
         task_type=job.task_type,
         model=ending.model,
         backend=ending.backend,
@@ -102,7 +109,7 @@ def _charge(job: Job, ending: Ending) -> Charge:
     )
 
 
-async def _tell_triage(session: Session, job: Job) -> None:
+async def _tell_triage(session: Session, job: Job, status: Status) -> None:
     """The outcome of what was decided on the way; most jobs had no decision."""
     mine = (
         session.within(TRIAGE_DECISIONS)
@@ -111,4 +118,4 @@ async def _tell_triage(session: Session, job: Job) -> None:
         & (TRIAGE_DECISIONS.c.outcome == "")
     )
     if (await session.execute(select(TRIAGE_DECISIONS.c.id).where(mine).limit(1))).first() is not None:
-        await session.execute(update(TRIAGE_DECISIONS).where(mine).values(outcome=job.status.value))
+        await session.execute(update(TRIAGE_DECISIONS).where(mine).values(outcome=status.value))

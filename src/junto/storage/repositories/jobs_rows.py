@@ -29,7 +29,7 @@ _BODIES: Final = frozenset({"request", "request_codec", "answer", "answer_codec"
 HEAD: Final = tuple(column for column in JOBS.columns if column.name not in _BODIES)
 REQUEST: Final = (JOBS.c.request_codec, JOBS.c.request)
 ANSWER: Final = (JOBS.c.answer_codec, JOBS.c.answer)
-_FIELDS: Final = frozenset(Job.__struct_fields__)
+_PLAIN: Final = frozenset(Job.__struct_fields__) - _BODIES
 
 
 class Transactions:
@@ -74,9 +74,9 @@ def target(status: Status, event: Event) -> str:
     return TRANSITIONS[status, event].value
 
 
-def job_of(row: RowMapping) -> Job:
+def job_of(row: RowMapping | Mapping[str, Any]) -> Job:
     """The job of a row, with those bodies that were selected."""
-    fields: dict[str, Any] = {name: value for name, value in row.items() if name in _FIELDS - _BODIES}
+    fields: dict[str, Any] = {name: value for name, value in row.items() if name in _PLAIN}
     for name in ("default_route", "local", "cancel_requested"):
         fields[name] = bool(fields[name])
     fields["status"] = Status(fields["status"])

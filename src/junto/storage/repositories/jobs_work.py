@@ -138,7 +138,7 @@ class StoredWork:
 
     async def finish(self, claim: Claim, ending: Ending) -> bool:
         async with self._transaction(Tenant(claim.job.tenant_id)) as session:
-            if await end_job(session, self._ledger, held(session, claim), ending) is None:
+            if await end_job(session, self._ledger, held(session, claim), claim.job, ending) is None:
                 return False
             ended = {"model": ending.model, "backend": ending.backend, "tokens": ending.usage.output}
             outcome = _OUTCOMES[ending.status]

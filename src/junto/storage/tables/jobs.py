@@ -23,7 +23,7 @@ JOBS = Table(
     count("priority"),  # 1..10, higher first
     text("asked_sensitivity"),
     text("sensitivity"),  # in force
-    text("model"),  # asked for, or ""
+    text("model"),  # that it runs under: a model or a group
     flag("local"),  # it waits for local hardware
     text("on_crash"),  # retry | fail
     count("due_ms"),  # not before
@@ -74,7 +74,7 @@ JOB_ATTEMPTS = Table(
     maybe_count("ended_ms"),
     text("model"),
     text("backend"),
-    text("outcome"),  # "" while it runs | ok | failed | cancelled | crashed | fenced
+    text("outcome"),  # "" while it runs | ok | failed | cancelled | released | crashed
     text("error"),
     count("tokens"),
     count("swap_ms"),
