@@ -37,6 +37,7 @@ from junto.storage.engine import Database
 from junto.storage.flusher import Flusher
 from junto.storage.journal import Journal
 from junto.storage.lock import DataDirLock
+from junto.storage.sessions import Sessions
 from junto.storage.writer import ExchangeWriter
 
 structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))  # standard output is for what was acknowledged
@@ -87,7 +88,9 @@ def acknowledged_until_killed(nursery: subprocess.Popen[str], life: int, seconds
     acknowledged = [nursery.stdout.readline().strip()]
     timer = threading.Timer(seconds, os.kill, (child, signal.SIGKILL))
     timer.start()
-    while not (line := nursery.stdout.readline().strip()).startswith("ended"):
+    while line := nursery.stdout.readline().strip():
+        if line.startswith("ended"):
+            break
         acknowledged.append(line)
     timer.join()
     assert line == f"ended {-signal.SIGKILL}"

@@ -8,7 +8,7 @@ import pytest
 
 from junto.coordination.limiter_memory import MemoryBuckets
 from junto.core.errors import BudgetExceeded, FailureKind, RateLimited, UpstreamFailure
-from junto.core.events import Finish, FinishReason, Start, TextDelta
+from junto.core.events import Event, Finish, FinishReason, Start, TextDelta
 from junto.core.limits import LimitedBy, Limits
 from junto.core.usage import Usage
 from junto.gateway.limits import Limiter
@@ -23,7 +23,11 @@ pytestmark = pytest.mark.anyio
 
 CENTS = 10_000_000  # nano-dollars
 PRICE = "- {backend: desk, model: '*', from: 2025-01-01, input: 0, output: 10}"  # a cent for a thousand tokens
-LONG = (Start("fake"), *(TextDelta("four" * 100) for _ in range(60)), Finish(FinishReason.STOP, Usage(output=6_000)))
+LONG: tuple[Event, ...] = (
+    Start("fake"),
+    *(TextDelta("four" * 100) for _ in range(60)),
+    Finish(FinishReason.STOP, Usage(output=6_000)),
+)
 
 
 def paying(limit: int, *steps: Step) -> tuple[OneBackend, Bank]:
