@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,15 +40,20 @@ def on_disk(directory: Path) -> bytes:
     return b"".join(segment.path.read_bytes() for segment in list_segments(directory))
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """Files of this process can grow to 2,000 bytes only: the kernel then writes short, as on a full disk."""
+    """Files of this process can grow to 2,000 bytes only: the kernel then writes short, as on a full disk.
+
+    Around the test's own lines only: pytest's report may go to a file, too.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def append_all(journal: Journal, count: int) -> None:
@@ -217,7 +223,7 @@ def test_a_journal_that_is_not_open_has_no_room(tmp_path: Path) -> None:
     assert not room(journal)
 
 
-@pytest.mark.usefixtures("full_disk")
+@full_disk()
 def test_a_short_write_is_refused_and_leaves_no_torn_record(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     with pytest.raises(JournalFull) as refusal:
@@ -233,7 +239,7 @@ def test_a_short_write_is_refused_and_leaves_no_torn_record(tmp_path: Path) -> N
     assert Journal(tmp_path).open() == Recovery(records=len(kept))
 
 
-@pytest.mark.usefixtures("full_disk")
+@full_disk()
 def test_room_comes_back_when_a_write_succeeds_again(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     with pytest.raises(JournalFull):
@@ -317,7 +323,7 @@ def test_closing_writes_what_was_added(tmp_path: Path) -> None:
     assert waiting(opened(tmp_path)) == [record(1)]
 
 
-@pytest.mark.usefixtures("full_disk")
+@full_disk()
 def test_a_commit_that_fails_forgets_all_that_it_was_for_and_says_so(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     journal.append(record(1))
@@ -333,7 +339,7 @@ def test_a_commit_that_fails_forgets_all_that_it_was_for_and_says_so(tmp_path: P
     assert waiting(opened(tmp_path)) == [record(1), record(50)]
 
 
-@pytest.mark.usefixtures("full_disk")
+@full_disk()
 def test_a_failure_met_by_somebody_else_is_told_to_the_next_commit_once(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     for number in range(1, 40):
