@@ -205,10 +205,15 @@ class FailureKind(StrEnum):
     REJECTED = "rejected"  # other 4xx: the request itself was refused
     CONTEXT_LENGTH = "context_length"  # refused as too long for this model
     QUEUE_FULL = "queue_full"  # Junto's own queue for the backend had no place
+    NOT_LOCAL = "not_local"  # it attested that another machine answers, and the content must stay: nothing was sent
+    UNSUPPORTED = "unsupported"  # this backend's wire has no words for what is asked: nothing was sent
 
 
 class UpstreamFailure(Exception):
-    """One attempt failed. Raised by providers only; `detail` is for logs and is never shown to a caller."""
+    """One attempt failed. Raised by providers only; `detail` is for logs and is never shown to a caller.
+
+    `refusal` is what the caller is told where no candidate takes the request, of those kinds where nothing was sent.
+    """
 
     def __init__(
         self,
@@ -218,6 +223,7 @@ class UpstreamFailure(Exception):
         status: int | None = None,
         retry_after: float | None = None,
         usage: Usage | None = None,
+        refusal: JuntoError | None = None,
     ) -> None:
         super().__init__(f"{kind}: {detail}" if detail else str(kind))
         self.kind = kind
@@ -225,3 +231,4 @@ class UpstreamFailure(Exception):
         self.status = status
         self.retry_after = retry_after
         self.usage = usage
+        self.refusal = refusal

@@ -31,6 +31,17 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         """All tokens of the exchange."""
         return self.prompt + self.output
 
+    def plus(self, other: Usage) -> Usage:
+        """Both together; estimated as soon as one of them is."""
+        return Usage(
+            input=self.input + other.input,
+            cache_read=self.cache_read + other.cache_read,
+            cache_write=self.cache_write + other.cache_write,
+            output=self.output + other.output,
+            reasoning=self.reasoning + other.reasoning,
+            estimated=self.estimated or other.estimated,
+        )
+
     @classmethod
     def checked(
         cls, *, input: int = 0, cache_read: int = 0, cache_write: int = 0, output: int = 0, reasoning: int = 0

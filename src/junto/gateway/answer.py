@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from junto.core.errors import FailureKind, JuntoError, UpstreamFailed, UpstreamFailure
 from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.money import usd_from_nano
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from junto.gateway.passage import Passage
     from junto.gateway.runtime import Header
     from junto.routing.route_table import Routed
+
+_log = structlog.get_logger(__name__)
 
 BROKEN_OFF = "The model's answer broke off."
 _USUAL: Final = {
@@ -150,9 +154,12 @@ class Answer:
         else:
             try:
                 piece = await self._next()
+                is_paid = self._meter is None or await self._meter.covers(piece, self.passage)
             except UpstreamFailure as failure:
                 return self._break_off(failure)
-            if self._meter is not None and not await self._meter.covers(piece, self.passage):
+            except Exception:  # noqa: BLE001  the last line of defence: logged, and told in the caller's dialect
+                return self._broken()
+            if not is_paid:
                 return self._cut()
             self._remember(piece)
         if self.passage.finished and not self._settled:
@@ -213,6 +220,16 @@ class Answer:
             self._record(outcome=Outcome.ERROR, error=error)
         except JuntoError as unrecorded:
             error = unrecorded
+        return self.passage.error(error)
+
+    def _broken(self) -> bytes:
+        """End a stream after a defect of Junto's own, which says nothing about the upstream."""
+        _log.exception("answer_failed", request_id=self._exchange.id)
+        self.passage.close()
+        self._end_attempt(Ending.CANCELLED)
+        error = JuntoError("Something went wrong inside Junto.")
+        with contextlib.suppress(JuntoError):
+            self._record(outcome=Outcome.ERROR, error=error)
         return self.passage.error(error)
 
     def _record(self, *, outcome: Outcome, error: JuntoError | None = None) -> None:

@@ -175,6 +175,7 @@ class Attempt:
                 operation="load",
                 ended_ms=self._clock.wall_ms(),
                 milliseconds=int(((self._first or now) - self._started) * 1000) if streamed else None,
+                job_id=self._exchange.arrival.job_id,
             )
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, assert_never
 
-from junto.core.errors import UpstreamFailure
+from junto.core.errors import FailureKind, NotServable, Unsupported, UpstreamFailure
 from junto.dialects.wire import Rendering
 from junto.gateway import egress
 from junto.gateway.answer import Answer
@@ -18,7 +18,7 @@ from junto.gateway.passage import choose
 from junto.ports.provider import Call
 from junto.routing import breaker
 from junto.routing.facts import BreakerState
-from junto.routing.fallback import GiveUp, Retry, RetryBudget, Step, TryNext, next_step
+from junto.routing.fallback import PASSED_OVER, GiveUp, Retry, RetryBudget, Step, TryNext, next_step
 from junto.routing.refusals import Failed, error_for
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Attempts:
                 answer = await self._once(exchange, target, runtime, retried=tries_here > 0)
             except UpstreamFailure as failure:
                 failures.append((target.deployment, failure))
+                if failure.usage is not None and failure.usage.total:
+                    exchange.lose(failure.usage, target.deployment)
             else:
                 answer.position = position
                 return answer
@@ -102,10 +104,12 @@ class Attempts:
             )
             await answer.begin()
         except BaseException as error:
-            failure = error if isinstance(error, UpstreamFailure) else None
+            failure = error if isinstance(error, UpstreamFailure) else _passed_over(error)
             attempt.end(Ending.FAILED if failure is not None else Ending.CANCELLED, failure=failure)
             if begun is not None:
                 begun.close()
+            if failure is not None and failure is not error:
+                raise failure from error
             raise
         return answer
 
@@ -135,13 +139,22 @@ class Attempts:
             plan=plan,
             position=position,
             tries_here=tries_here,
-            attempts_made=len(failures),
+            attempts_made=sum(each.kind not in PASSED_OVER for _, each in failures),
             failure=failure,
             policy=runtime.policy,
             budget=RetryBudget(in_flight=live.in_flight, retries_in_flight=live.retries_in_flight),
             remaining=self._remaining(exchange),
             jitter=self._jitter(),
         )
+
+
+def _passed_over(error: BaseException) -> UpstreamFailure | None:
+    """The failure that stands for a refusal before anything was sent; None for all other errors."""
+    if isinstance(error, NotServable):
+        return UpstreamFailure(FailureKind.NOT_LOCAL, error.message, refusal=error)
+    if isinstance(error, Unsupported):
+        return UpstreamFailure(FailureKind.UNSUPPORTED, error.message, refusal=error)
+    return None
 
 
 def _call(exchange: Exchange, target: Target, *, cold: bool) -> Call:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from junto.core.exchange import Attempted
+from junto.core.money import cost
 from junto.core.sensitivity import Sensitivity
+from junto.core.usage import Usage
 from junto.dialects.wire import Head
 from junto.gateway.credit import Hold
 from junto.gateway.permit import Permit
 from junto.identity.principal import Principal
+from junto.routing.facts import DeploymentFacts
 from junto.routing.route_table import Routed
 
 if TYPE_CHECKING:
@@ -85,6 +88,14 @@ class Arrival:
         self.priority = priority
 
 
+class Lost(msgspec.Struct, frozen=True, kw_only=True):
+    """What failed attempts used by their providers' own reports, what that costs, and the deployment of the latest."""
+
+    usage: Usage
+    nano: int
+    deployment: DeploymentFacts
+
+
 class Exchange(msgspec.Struct, kw_only=True, eq=False):
     """One admitted request. `started` is monotonic seconds; `request()` decodes the body into the core at most once."""
 
@@ -101,9 +112,17 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     permit: Permit | None = None  # of the caller's limits, where there are any
     hold: Hold | None = None  # of the caller's budgets, where there are any
     routed: Routed | None = None  # what the routes say about it, where it names a task
+    lost: Lost | None = None  # hardly ever anything
 
     def request(self) -> Request:
         """The canonical request, for upstreams that speak another wire than the caller."""
         if self.parsed is None:
             self.parsed = self.arrival.wire.parse_request(self.arrival.body)
         return self.parsed
+
+    def lose(self, usage: Usage, deployment: DeploymentFacts) -> None:
+        """An attempt failed there before its answer began, and its provider reported what it used: that is charged."""
+        nano = cost(usage, deployment.price)
+        if self.lost is not None:
+            usage, nano = self.lost.usage.plus(usage), self.lost.nano + nano
+        self.lost = Lost(usage=usage, nano=nano, deployment=deployment)

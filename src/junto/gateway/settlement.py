@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from junto.core.errors import JuntoError
     from junto.gateway.attempt import Attempt
     from junto.gateway.credit import Paid
-    from junto.gateway.exchange import Exchange
+    from junto.gateway.exchange import Exchange, Lost
     from junto.gateway.passage import Passage
     from junto.ports.clock import Clock
     from junto.ports.observer import Observer
@@ -64,6 +64,8 @@ class Settlement:
         if full and not self._recorder.has_room_for_bodies:
             full, truncated = False, True
         price = cost(usage, facts.price, gpu_milliseconds=attempt.milliseconds)
+        if exchange.lost is not None:
+            usage, price = usage.plus(exchange.lost.usage), price + exchange.lost.nano
         record = ExchangeRecord(
             id=exchange.id,
             started_ms=exchange.started_ms,
@@ -117,7 +119,10 @@ class Settlement:
         """Settle an exchange that got no answer: an error, or (None) the caller went away first."""
         arrival = exchange.arrival
         full = keep == "full"
-        settled(exchange, tokens=0, nano=0)
+        lost = exchange.lost
+        paid = (
+            settled(exchange, tokens=lost.usage.total, nano=lost.nano) if lost else settled(exchange, tokens=0, nano=0)
+        )
         record = ExchangeRecord(
             id=exchange.id,
             started_ms=exchange.started_ms,
@@ -143,8 +148,29 @@ class Settlement:
             request_body=arrival.body[:STORED_BODY_LIMIT] if full else b"",
             truncated=full and len(arrival.body) > STORED_BODY_LIMIT,
         )
+        if lost is not None:
+            record = _charged(record, lost, paid)
         self._recorder.append(record)
         self._observer.exchange_ended(record)
+
+
+def _charged(record: ExchangeRecord, lost: Lost, paid: Paid) -> ExchangeRecord:
+    """The record of an exchange without an answer whose attempts were not for nothing, by their providers' reports."""
+    facts, usage = lost.deployment, lost.usage
+    return msgspec.structs.replace(
+        record,
+        model=facts.model,
+        backend=facts.backend,
+        locality=facts.locality.value,
+        input_tokens=usage.input,
+        cache_read_tokens=usage.cache_read,
+        cache_write_tokens=usage.cache_write,
+        output_tokens=usage.output,
+        reasoning_tokens=usage.reasoning,
+        cost_nano=lost.nano,
+        paid=paid,
+        price_date=facts.price_date,
+    )
 
 
 def settled(exchange: Exchange, *, tokens: int, nano: int) -> Paid:

@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from junto.core.errors import FailureKind, UpstreamFailure
-from junto.routing.lane import Ticket
+from junto.routing.lane import Ticket, WorkClass
 from junto.routing.slots import FairQueue, Pace
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ class SlotPool:
             id=next(self._ids),
             client=exchange.principal.client_id or exchange.principal.client,
             weight=exchange.principal.weight,
+            work=WorkClass.JOB if exchange.arrival.job_id else WorkClass.INTERACTIVE,
             model=target.deployment.upstream_model,
             cost_tokens=head.prompt_tokens + (head.max_tokens or _USUAL_ANSWER),
             enqueued_at=self._clock.monotonic(),

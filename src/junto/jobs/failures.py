@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _INTERNAL: Final = "internal_error"
 MOST_ATTEMPTS: Final = 24  # of a job that never got as far as a model: about twenty minutes
-_UNTOUCHED: Final = frozenset({"connect", "connect_timeout", "queue_full", "busy", "throttled"})
+_UNTOUCHED: Final = frozenset(
+    {"connect", "connect_timeout", "queue_full", "busy", "throttled", "not_local", "unsupported"}
+)
 _OUT_OF_SERVICE: Final = (": backend_up: ", ": breaker: ")
 _PASSING: Final = (Overloaded, AllBackendsDown, RateLimited, UpstreamFailed)
 

@@ -21,7 +21,7 @@ from junto.ports.provider import Call, Clearance, FoundModel, Probe, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from junto.core.errors import UpstreamFailure
+    from junto.core.errors import JuntoError, UpstreamFailure
 
 
 def saying(text: str, *, usage: Usage | None = None) -> tuple[Event, ...]:
@@ -37,7 +37,7 @@ class Step:
     """One scripted behaviour: fail at once, or answer with events, waiting `pause` seconds before each."""
 
     events: tuple[Event, ...] = ()
-    failure: UpstreamFailure | None = None
+    failure: UpstreamFailure | JuntoError | None = None
     pause: float = 0.0
 
 

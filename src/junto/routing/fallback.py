@@ -19,6 +19,8 @@ _CONNECTION_BASE_SECONDS = 0.1
 
 CONNECTION_FAULTS = frozenset({FailureKind.CONNECT, FailureKind.CONNECT_TIMEOUT, FailureKind.RESET})
 RETRYABLE = CONNECTION_FAULTS | {FailureKind.THROTTLED}
+PASSED_OVER = frozenset({FailureKind.NOT_LOCAL, FailureKind.UNSUPPORTED})
+"""A deployment that did not take the request: nothing was sent there, so it was no attempt, and another may take it."""
 
 # Refusals that are about the deployment after all: its account has no money (402), it has no such endpoint or method
 # (404, 405), it gave up waiting (408), or it is in the wrong state (409, 423, 425).

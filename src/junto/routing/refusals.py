@@ -23,7 +23,7 @@ from junto.core.errors import (
     UpstreamRejected,
 )
 from junto.routing.facts import BreakerState, DeploymentFacts, Dropped, Plan, Traits
-from junto.routing.fallback import is_decisive
+from junto.routing.fallback import PASSED_OVER, is_decisive
 from junto.routing.filters import missing
 
 DEFAULT_RETRY_AFTER_SECONDS = 5.0
@@ -64,7 +64,10 @@ def error_for(failures: Sequence[Failed], *, now: float, expired: bool = False) 
         return _rejected(failures[-1][1].status, reasons)
     if expired:
         return DeadlinePassed("The deadline passed before a model began to answer.", reasons=reasons)
-    kinds = {failure.kind for _, failure in failures}
+    kinds = {failure.kind for _, failure in failures} - PASSED_OVER
+    refusal = None if kinds else _refusal(failures)
+    if refusal is not None:
+        return refusal
     if kinds == {FailureKind.CONTEXT_LENGTH}:
         return UpstreamRejected("The request is too long for every candidate.", status=400, reasons=reasons)
     wait = _retry_after(failures, now)
@@ -106,6 +109,12 @@ def error_for_empty(plan: Plan, traits: Traits, requested: str, *, now: float) -
         case _:
             wait = _bounded(_breaker_waits((each.deployment for each in dropped), now))
             return AllBackendsDown("All providers unavailable", reasons=reasons, retry_after=wait)
+
+
+def _refusal(failures: Sequence[Failed]) -> JuntoError | None:
+    """What is told when no candidate took the request: the first refusal, and one for the tier before any other."""
+    refusals = [failure.refusal for _, failure in failures if failure.refusal is not None]
+    return next((each for each in refusals if isinstance(each, NotServable)), next(iter(refusals), None))
 
 
 def _rejected(status: int | None, reasons: Sequence[str]) -> UpstreamRejected:

@@ -152,3 +152,24 @@ async def test_an_attempt_gives_back_what_it_holds_once_however_often_it_ends(en
     attempt.end(Ending.ANSWERED)
     assert counter.gateway.busy == 0
     assert len(exchange.attempts) == 1
+
+
+async def test_a_job_lets_those_who_wait_for_their_answer_go_first() -> None:
+    counter = Counter(1)
+    first = await counter.take()
+    job = counter.exchange()
+    job.arrival.job_id = "job_1"
+    order: list[str] = []
+
+    async def take(name: str, exchange: Exchange) -> None:
+        slot = await counter.pool.acquire(exchange, counter.target)
+        order.append(name)
+        slot.release(0)
+
+    waiting = [asyncio.create_task(take("job", job))]
+    await turns()
+    waiting.append(asyncio.create_task(take("person", counter.exchange())))
+    await turns()
+    first.release(0)
+    await asyncio.gather(*waiting)
+    assert order == ["person", "job"]

@@ -81,6 +81,8 @@ def test_signs_of_life_are_no_failures() -> None:
         "context_length",
         "queue_full",
         "too_large",
+        "not_local",
+        "unsupported",
     }
 
 

@@ -47,6 +47,8 @@ def step_after(kind: FailureKind, status: int | None = None, retry_after: float 
         (FailureKind.MODEL_MISSING, TRY_NEXT, GIVE_UP),
         (FailureKind.CONTEXT_LENGTH, TRY_NEXT, GIVE_UP),
         (FailureKind.REJECTED, GIVE_UP, GIVE_UP),
+        (FailureKind.NOT_LOCAL, TRY_NEXT, GIVE_UP),
+        (FailureKind.UNSUPPORTED, TRY_NEXT, GIVE_UP),
     ],
 )
 def test_the_first_failure_of_each_kind_leads_here(kind: FailureKind, with_another: type, alone: type) -> None:
@@ -55,7 +57,7 @@ def test_the_first_failure_of_each_kind_leads_here(kind: FailureKind, with_anoth
 
 
 def test_every_kind_of_failure_is_in_the_table() -> None:
-    assert len(FailureKind) == 16
+    assert len(FailureKind) == 18
 
 
 @pytest.mark.parametrize(

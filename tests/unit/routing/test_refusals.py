@@ -35,6 +35,32 @@ def error_after(*kinds: FailureKind, status: int | None = None, retry_after: flo
     return error_for(failures, now=NOW)
 
 
+UNABLE = UpstreamFailure(FailureKind.UNSUPPORTED, refusal=Unsupported("It has no words for that."))
+REMOTE = UpstreamFailure(FailureKind.NOT_LOCAL, refusal=NotServable("Another machine answers."))
+AWAY = UpstreamFailure(FailureKind.CONNECT)
+TOO_BUSY = UpstreamFailure(FailureKind.BUSY)
+REFUSED = UpstreamFailure(FailureKind.REJECTED, status=422)
+
+
+@pytest.mark.parametrize(
+    ("failures", "error"),
+    [
+        ([UNABLE], Unsupported),
+        ([REMOTE], NotServable),
+        ([UNABLE, REMOTE], NotServable),
+        ([REMOTE, UNABLE], NotServable),
+        ([UNABLE, AWAY], AllBackendsDown),
+        ([TOO_BUSY, REMOTE], Overloaded),
+        ([UNABLE, REFUSED], UpstreamRejected),
+    ],
+)
+def test_a_refusal_is_told_when_nobody_took_the_request_and_else_what_became_of_it(
+    failures: list[UpstreamFailure], error: type[JuntoError]
+) -> None:
+    raised = error_for([(deployment(), failure) for failure in failures], now=NOW)
+    assert type(raised) is error
+
+
 @pytest.mark.parametrize(
     ("kinds", "error", "status"),
     [
