@@ -23,7 +23,7 @@ run: install
 	.venv/bin/junto serve
 
 test: install
-	$(PY) -m pytest
+	$(PY) -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 check: install
 	.venv/bin/ruff format --check .
