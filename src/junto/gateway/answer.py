@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from junto.gateway.exchange import Exchange
     from junto.gateway.passage import Passage
+    from junto.gateway.payment import Funds
     from junto.gateway.runtime import Header
     from junto.routing.route_table import Routed
 
@@ -123,6 +124,10 @@ class Answer:
         if self.record is not None:
             headers.append((b"x-junto-cost-usd", usd_from_nano(self.record.cost_nano).encode()))
         return headers
+
+    def draw_on(self, funds: Funds) -> None:
+        """Have what comes after the beginning paid out of these funds, where it is bounded by nothing else."""
+        self._meter = meter_for(funds, self._exchange.head, self._attempt.target.deployment)
 
     async def begin(self) -> None:
         """Wait for the first bytes; raises UpstreamFailure while nothing is committed."""

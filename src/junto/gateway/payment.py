@@ -5,7 +5,7 @@ Decides amounts; the purse knows where the money is. Requests of jobs are not pa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from junto.core.money import cost
 from junto.core.usage import Usage, estimate_tokens
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from junto.core.money import Price
     from junto.dialects.wire import Head
-    from junto.gateway.credit import Hold
     from junto.gateway.passage import Passage
     from junto.routing.facts import DeploymentFacts
 
@@ -31,16 +30,23 @@ def most(head: Head, candidates: Sequence[DeploymentFacts]) -> int:
     return max((cost(usage, one.price) for one in candidates if not one.price.is_free), default=0)
 
 
+class Funds(Protocol):
+    """Whence a stream without a maximum is paid: a request's hold, or what its job has reserved."""
+
+    async def extend(self, nano: int) -> bool:
+        """Hold so much more; False when a budget has no room for it, or cannot be asked."""
+
+
 class Meter:
     """Watches a stream that has no maximum, and holds money for its next tokens before they are passed on.
 
     Looks closely only when so many bytes have passed that the tokens held might be used up.
     """
 
-    __slots__ = ("_bytes", "_hold", "_look_at", "_price", "_tokens")
+    __slots__ = ("_bytes", "_funds", "_look_at", "_price", "_tokens")
 
-    def __init__(self, hold: Hold, price: Price) -> None:
-        self._hold = hold
+    def __init__(self, funds: Funds, price: Price) -> None:
+        self._funds = funds
         self._price = price
         self._tokens = CHUNK  # held
         self._bytes = 0
@@ -53,15 +59,15 @@ class Meter:
             return True
         used = estimate_tokens(passage.output_characters)
         while used >= self._tokens:
-            if not await self._hold.extend(cost(Usage(output=CHUNK), self._price)):
+            if not await self._funds.extend(cost(Usage(output=CHUNK), self._price)):
                 return False
             self._tokens += CHUNK
         self._look_at = self._bytes + (self._tokens - used) * _CHARACTERS
         return True
 
 
-def meter_for(hold: Hold | None, head: Head, deployment: DeploymentFacts) -> Meter | None:
+def meter_for(funds: Funds | None, head: Head, deployment: DeploymentFacts) -> Meter | None:
     """The meter of an exchange that needs one: a stream without a maximum that is paid for out of a budget."""
-    if hold is None or not head.stream or head.max_tokens or not deployment.price.output:
+    if funds is None or not head.stream or head.max_tokens or not deployment.price.output:
         return None
-    return Meter(hold, deployment.price)
+    return Meter(funds, deployment.price)

@@ -23,6 +23,7 @@ from junto.jobs.request import decode_request
 
 if TYPE_CHECKING:
     from junto.core.events import Event
+    from junto.gateway.payment import Funds
     from junto.gateway.pipeline import Pipeline
     from junto.jobs.news import News
     from junto.ports.clock import Clock
@@ -92,9 +93,10 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
         return answer_json(self.completion)
 
 
-async def call(pipeline: Pipeline, arrival: Arrival, progress: Progress) -> Answered:
+async def call(pipeline: Pipeline, arrival: Arrival, progress: Progress, funds: Funds) -> Answered:
     """Ask and read to the end; raises a JuntoError. Cancelled, it cancels the upstream, and `progress.record` says what was used."""
     answer = await pipeline.open(arrival)
+    answer.draw_on(funds)
     folder = Folder()
     try:
         parser = arrival.wire.event_parser()

@@ -16,6 +16,7 @@ from junto.core.errors import DeadlinePassed, JuntoError, Overloaded
 from junto.core.usage import Usage
 from junto.jobs.calling import Answered, Progress, arrival_of, call
 from junto.jobs.failures import RetryLater
+from junto.jobs.funds import JobFunds
 from junto.jobs.leases import Stopped
 from junto.jobs.telling import dispatch_of, ended_of
 from junto.ports.jobs import AttemptOutcome, Ending, OnCrash, Retry, Status
@@ -101,7 +102,8 @@ class Executor:
         )
 
     async def _call(self, claim: Claim, progress: Progress) -> Answered:
-        return await call(self._pipeline, arrival_of(claim, self._make_id("req")), progress)
+        funds = JobFunds(claim, self._store, self._clock, again=self._write_again)
+        return await call(self._pipeline, arrival_of(claim, self._make_id("req")), progress, funds)
 
     async def _until_over(self, attempt: asyncio.Task[Answered], held: Held) -> None:
         remaining = held.claim.remaining_ms

@@ -58,7 +58,7 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The chat of a job. `options` are fields of OpenAI's chat body: tools, the form of the answer, knobs of generation.
 
     `model` is the one that is meant to answer, `fallback` the one that a failed attempt may turn to; `waits_s` is how long its
-    submitter waits for the answer.
+    submitter waits for the answer, `held_nano` what was reserved of each of its budgets at submit, 0 where it has none.
     """
 
     caller: JobCaller
@@ -67,6 +67,7 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     options: dict[str, Any] = {}
     fallback: str = ""
     waits_s: float = 0.0
+    held_nano: int = 0
 
     def encode(self) -> bytes:
         """As it is stored."""

@@ -198,7 +198,9 @@ class Jobs:
             on_crash=asked.on_crash,
             max_attempts=asked.max_attempts,
             deadline_ms=None if asked.deadline_s is None else int(asked.deadline_s * 1000),
-            request=msgspec.structs.replace(prospect.request, waits_s=waits_s).encode(),
+            request=msgspec.structs.replace(
+                prospect.request, waits_s=waits_s, held_nano=prospect.reserve_nano if principal.budgets else 0
+            ).encode(),
             prompt_version=prospect.prompt_version,
             metadata=msgspec.json.encode(asked.metadata).decode(),
             webhook=asked.webhook or "",

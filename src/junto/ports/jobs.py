@@ -281,6 +281,9 @@ class WorkStore(Protocol):
     async def to_cancel(self, worker: str) -> Sequence[tuple[str, str, int]]:
         """The keys of this worker's claims whose jobs are to be cancelled."""
 
+    async def hold(self, claim: Claim, nano: int) -> bool:
+        """Have so much in all reserved for the job, of each of its budgets, or change nothing: one has no room, or the fence is stale."""
+
     async def finish(self, claim: Claim, ending: Ending) -> bool:
         """End the job: result, ledger entry, reservation and webhook at once; False, and nothing done, with a stale fence."""
 

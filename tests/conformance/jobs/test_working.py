@@ -220,3 +220,34 @@ async def test_the_operator_is_the_scope_of_claims_and_a_tenant_that_of_ends(des
     async with desk.sessions.read(OPERATOR) as session:
         assert session.scope is OPERATOR
     assert (await desk.job(mine.job)).status is Status.RUNNING
+
+
+async def test_a_job_reserves_more_while_its_answer_grows_and_no_more_than_there_is(desk: Desk) -> None:
+    budget = await desk.budget(1_000)
+    claim = await desk.claimed(reserve_nano=300, budgets=(budget,))
+    assert await desk.work.hold(claim, 600)
+    assert await desk.reserved() == 600
+    assert await desk.work.hold(claim, 450)  # what an attempt before this one reserved is there
+    assert await desk.reserved() == 600
+    assert not await desk.work.hold(claim, 1_001)
+    assert await desk.reserved() == 600
+    assert await desk.work.hold(claim, 1_000)
+    assert await desk.work.finish(claim, ANSWERED)
+    assert await desk.reserved() == 0
+    assert [entry["cost_nano"] for entry in await desk.ledger()] == [40]
+
+
+async def test_a_claim_that_is_stale_reserves_nothing(desk: Desk) -> None:
+    budget = await desk.budget(1_000)
+    claim = await desk.claimed(reserve_nano=300, budgets=(budget,))
+    await desk.change(claim.job, fence=9)
+    assert not await desk.work.hold(claim, 600)
+    assert await desk.reserved() == 300
+
+
+async def test_of_two_jobs_that_grow_at_the_end_of_a_budget_one_gets_the_rest(desk: Desk) -> None:
+    budget = await desk.budget(1_000)
+    claims = [await desk.claimed(reserve_nano=300, budgets=(budget,)) for _ in range(2)]
+    got = await asyncio.gather(*(desk.work.hold(claim, 600) for claim in claims))
+    assert sorted(got) == [False, True]
+    assert await desk.reserved() == 900

@@ -35,6 +35,8 @@ class Store:
         self.told: list[tuple[str, Any]] = []
         self.stale = False
         self.away = 0
+        self.held = 0
+        self.room = 0
         self.lost: set[tuple[str, str, int]] = set()
         self.cancelled: set[tuple[str, str, int]] = set()
 
@@ -52,6 +54,13 @@ class Store:
 
     async def retry(self, claim: Claim, retry: Retry) -> bool:
         return self._say("retry", retry)
+
+    async def hold(self, claim: Claim, nano: int) -> bool:
+        if self.away:
+            self.away -= 1
+            raise Overloaded("away")
+        self.held = nano
+        return nano <= self.room
 
     async def release(self, claim: Claim) -> bool:
         return self._say("release", claim.key)

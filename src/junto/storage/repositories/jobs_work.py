@@ -12,6 +12,8 @@ from sqlalchemy import BigInteger, and_, bindparam, case, insert, or_, select, t
 
 from junto.jobs.model import Event
 from junto.ports.jobs import AttemptOutcome, Claim, Renewal, Status
+from junto.ports.money import NoRoom
+from junto.storage.repositories.job_reservations import hold_for_job
 from junto.storage.repositories.jobs_ends import end_job
 from junto.storage.repositories.jobs_rows import (
     HEAD,
@@ -135,6 +137,17 @@ class StoredWork:
         async with self._transaction(OPERATOR, reading=True) as session:
             found = await session.execute(asked.where(session.within(JOBS)))
             return [(row.tenant_id, row.id, row.fence) for row in found]
+
+    async def hold(self, claim: Claim, nano: int) -> bool:
+        try:
+            async with self._transaction(Tenant(claim.job.tenant_id)) as session:
+                mine = select(JOBS.c.id).where(held(session, claim)).with_for_update()
+                if (await session.execute(mine)).first() is None:
+                    return False
+                await hold_for_job(session, holder=claim.job.id, nano=nano)
+        except NoRoom:
+            return False
+        return True
 
     async def finish(self, claim: Claim, ending: Ending) -> bool:
         async with self._transaction(Tenant(claim.job.tenant_id)) as session:
