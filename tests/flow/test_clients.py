@@ -325,3 +325,27 @@ def until(holds: Callable[[], bool], within: float = 10.0) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def test_the_lists_of_models_have_what_the_key_may_use(company: Company) -> None:
+    plain = company.client()["api_key"]
+    local = company.client(allowed_models=[LOCAL])["api_key"]
+    inside = company.client(min_sensitivity="confidential")["api_key"]
+
+    def names(key: str) -> tuple[set[str], set[str]]:
+        headers = {"authorization": f"Bearer {key}"}
+        openais = company.junto.http.get("/v1/models", headers=headers).raise_for_status().json()["data"]
+        ollamas = company.junto.http.get("/api/tags", headers=headers).raise_for_status().json()["models"]
+        return {one["id"] for one in openais}, {one["name"].removesuffix(":latest") for one in ollamas}
+
+    def shows(key: str, model: str) -> tuple[int, int]:
+        headers = {"authorization": f"Bearer {key}"}
+        openai_s = company.junto.http.get(f"/v1/models/{model}", headers=headers)
+        ollama_s = company.junto.http.post("/api/show", json={"model": model}, headers=headers)
+        return openai_s.status_code, ollama_s.status_code
+
+    assert all({LOCAL, CLOUD} <= shown for shown in names(plain))
+    for key in (local, inside):
+        assert all(LOCAL in shown and CLOUD not in shown for shown in names(key))
+        assert shows(key, LOCAL) == (200, 200)
+        assert shows(key, CLOUD) == (404, 404)

@@ -15,7 +15,6 @@ from junto.ports.provider import FoundModel, Probe, Resident
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from junto.catalog.resolve import Snapshot
     from junto.routing.facts import DeploymentFacts
 
 _OWN = frozenset({Kind.GROUP, Kind.TASK})
@@ -34,11 +33,6 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     price: Price
     found: FoundModel | None
     resident: Resident | None
-
-
-def cards(snapshot: Snapshot, found: Mapping[str, Probe]) -> tuple[ModelCard, ...]:
-    """A card for every listed name, groups first."""
-    return tuple(card(resolution, found) for resolution in snapshot.listing())
 
 
 def card(resolution: Resolution, found: Mapping[str, Probe]) -> ModelCard:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from junto.catalog.cards import ModelCard, card, cards
+from junto.catalog.cards import ModelCard, card
 from junto.catalog.model import Kind, Resolution
+from junto.catalog.permitted import is_permitted
 from junto.core.errors import UnknownModel
 from junto.routing.facts import Stage, Strategy
 from junto.routing.route_table import RouteTable, apply
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from junto.catalog.resolve import Snapshot
     from junto.ports.provider import Probe
     from junto.ports.routes import RouteStore
+    from junto.routing.facts import Traits
     from junto.routing.route_table import Routed
 
 
@@ -61,9 +63,12 @@ def resolve_named(snapshot: Snapshot, table: RouteTable, name: str) -> Resolutio
     return Resolution(name=name, kind=Kind.TASK, stages=resolve_routed(snapshot, routed).stages)
 
 
-def all_cards(snapshot: Snapshot, table: RouteTable, found: Mapping[str, Probe]) -> tuple[ModelCard, ...]:
-    """A card for every name that can be asked for: groups, models, and the tasks that something serves."""
-    return (*cards(snapshot, found), *(card(resolution, found) for resolution in _tasks(snapshot, table)))
+def all_cards(
+    snapshot: Snapshot, table: RouteTable, found: Mapping[str, Probe], traits: Traits
+) -> tuple[ModelCard, ...]:
+    """A card for every name that a caller with these traits can ask for: groups, models, and the tasks that something serves."""
+    names = (*snapshot.listing(), *_tasks(snapshot, table))
+    return tuple(card(each, found) for each in names if is_permitted(each, traits, table))
 
 
 def _tasks(snapshot: Snapshot, table: RouteTable) -> Iterator[Resolution]:

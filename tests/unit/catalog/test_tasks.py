@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from junto.catalog.model import Kind
 from junto.catalog.tasks import all_cards, resolve_named, resolve_routed
 from junto.core.errors import UnknownModel
-from junto.core.sensitivity import Locality
+from junto.core.sensitivity import Locality, Sensitivity
+from junto.routing.facts import Traits
 from junto.routing.route_table import Routed, RouteTable, apply
 from junto.routing.routes import Route
 from tests.unit.catalog.specs import cloud, group, ollama, probe, snapshot, stages
@@ -27,6 +30,9 @@ TABLE = RouteTable.of(
         Route(task_type="half", preferred_model="nothing", fallback_model="fast"),
     ]
 )
+
+
+ANYONE = Traits(sensitivity=Sensitivity.PUBLIC)
 
 
 def routed(model: str, fallback: str | None = None) -> Routed:
@@ -73,11 +79,42 @@ def test_any_name_that_a_caller_may_send_is_resolved() -> None:
 
 
 def test_tasks_that_something_serves_are_listed_after_the_models() -> None:
-    known = {one.name: one for one in all_cards(CATALOG, TABLE, {})}
+    known = {one.name: one for one in all_cards(CATALOG, TABLE, {}, ANYONE)}
     assert list(known)[-4:] == ["auto", "task/audit", "task/email", "task/half"]
     assert (known["task/audit"].kind, known["task/audit"].provider) == (Kind.TASK, "junto")
     assert known["task/audit"].localities == (Locality.CLOUD,)
 
 
 def test_without_routes_no_task_is_listed() -> None:
-    assert not [one.name for one in all_cards(CATALOG, RouteTable(), {}) if one.kind is Kind.TASK]
+    assert not [one.name for one in all_cards(CATALOG, RouteTable(), {}, ANYONE) if one.kind is Kind.TASK]
+
+
+def names_for(**client: Any) -> set[str]:
+    """What a client with that policy is shown."""
+    allowed = client.pop("allowed_models", None)
+    traits = Traits(allowed_models=None if allowed is None else frozenset(allowed), **client)
+    return {one.name for one in all_cards(CATALOG, TABLE, {}, traits)}
+
+
+LOCAL = {"phi4", "tiny", "fast", "quality", "auto", "task/audit", "task/email", "task/half"}
+PUBLIC, INTERNAL, CONFIDENTIAL = Sensitivity.PUBLIC, Sensitivity.INTERNAL, Sensitivity.CONFIDENTIAL
+
+
+@pytest.mark.parametrize(
+    ("client", "names"),
+    [
+        ({"sensitivity": PUBLIC}, {*LOCAL, "sonnet"}),
+        ({"sensitivity": INTERNAL, "allow_cloud_for_internal": True}, {*LOCAL, "sonnet"}),
+        ({"sensitivity": INTERNAL}, {*LOCAL, "sonnet"}),  # sonnet falls back to a local model
+        (
+            {"sensitivity": PUBLIC, "allowed_models": ["phi4"]},
+            {"phi4", "fast", "quality", "auto", "task/audit", "task/email", "task/half"},
+        ),
+        ({"sensitivity": PUBLIC, "allowed_models": ["sonnet"]}, {"sonnet", "quality"}),  # the tasks are confidential
+        ({"sensitivity": CONFIDENTIAL, "allowed_models": ["claude/sonnet"]}, set()),
+        ({"sensitivity": PUBLIC, "allowed_models": ["task/audit"]}, {"task/audit"}),
+        ({"sensitivity": PUBLIC, "allowed_models": []}, set()),
+    ],
+)
+def test_a_list_has_what_the_key_may_use_and_nothing_else(client: dict[str, Any], names: set[str]) -> None:
+    assert names_for(**client) == names

@@ -6,20 +6,19 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from junto.catalog.cards import ModelCard, card
+from junto.catalog.cards import ModelCard
 from junto.catalog.model import Kind
-from junto.catalog.tasks import all_cards, resolve_named
 from junto.core.money import usd_from_nano
 from junto.web.deps import Caller, Services
-from junto.web.services import WebServices
+from junto.web.visible import visible_card, visible_cards
 
 router = APIRouter(tags=["models"])
 
 
 @router.get("/v1/models")
-async def list_models(request: Request, services: Services, _: Caller) -> dict[str, Any]:
-    """Every name that can be asked for."""
-    known = all_cards(services.current.runtime.snapshot, services.routes.table, services.heartbeats.found)
+async def list_models(request: Request, services: Services, caller: Caller) -> dict[str, Any]:
+    """Every name that the caller's key may ask for."""
+    known = visible_cards(services, caller)
     if "anthropic-version" in request.headers:
         entries = [_anthropic(one) for one in known]
         ends = {"first_id": entries[0]["id"], "last_id": entries[-1]["id"]} if entries else {}
@@ -28,15 +27,10 @@ async def list_models(request: Request, services: Services, _: Caller) -> dict[s
 
 
 @router.get("/v1/models/{model_id:path}")
-async def show_model(model_id: str, request: Request, services: Services, _: Caller) -> dict[str, Any]:
+async def show_model(model_id: str, request: Request, services: Services, caller: Caller) -> dict[str, Any]:
     """One name, pinned ones too; 404 with near names."""
-    one = _card(services, model_id)
+    one = visible_card(services, caller, model_id)
     return _anthropic(one) if "anthropic-version" in request.headers else _openai(one)
-
-
-def _card(services: WebServices, name: str) -> ModelCard:
-    resolution = resolve_named(services.current.runtime.snapshot, services.routes.table, name)
-    return card(resolution, services.heartbeats.found)
 
 
 def _openai(one: ModelCard) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from junto.catalog.cards import ModelCard, card, cards
-from junto.catalog.tasks import all_cards, resolve_named
+from junto.catalog.cards import ModelCard
+from junto.catalog.model import Kind
 from junto.core.capability import Capability
 from junto.core.errors import Forbidden
 from junto.core.sensitivity import Locality
@@ -25,6 +25,7 @@ from junto.dialects.ollama.catalog import (
 )
 from junto.web.bodies import checked_body
 from junto.web.deps import Caller, Services
+from junto.web.visible import visible_card, visible_cards
 
 router = APIRouter(tags=["ollama"])
 
@@ -34,16 +35,15 @@ _FORBIDDEN = ("create", "push", "pull", "copy", "delete", "blobs/{digest}")
 
 
 @router.get("/api/tags")
-async def tags(services: Services, _: Caller) -> Response:
-    """Every name that can be asked for, as models that this server has."""
-    known = all_cards(services.current.runtime.snapshot, services.routes.table, services.heartbeats.found)
-    return _json(render_tags(_tag(one) for one in known))
+async def tags(services: Services, caller: Caller) -> Response:
+    """Every name that the caller's key may ask for, as models that this server has."""
+    return _json(render_tags(_tag(one) for one in visible_cards(services, caller)))
 
 
 @router.get("/api/ps")
-async def ps(services: Services, _: Caller) -> Response:
+async def ps(services: Services, caller: Caller) -> Response:
     """The models that are in some backend's memory."""
-    known = cards(services.current.runtime.snapshot, services.heartbeats.found)
+    known = (one for one in visible_cards(services, caller) if one.kind is not Kind.TASK)
     return _json(render_ps(running for one in known if (running := _running(one)) is not None))
 
 
@@ -54,12 +54,10 @@ async def version() -> Response:
 
 
 @router.post("/api/show")
-async def show(request: Request, services: Services, _: Caller) -> Response:
+async def show(request: Request, services: Services, caller: Caller) -> Response:
     """One model in detail."""
     name = parse_show_request(await checked_body(request, services.body_limit()))
-    resolution = resolve_named(services.current.runtime.snapshot, services.routes.table, name)
-    one = card(resolution, services.heartbeats.found)
-    return _json(render_show(_shown(one)))
+    return _json(render_show(_shown(visible_card(services, caller, name))))
 
 
 async def _refuse() -> None:
