@@ -386,3 +386,11 @@ def _ask_and_leave(house: House) -> None:
         deadline = time.monotonic() + 5
         while not house.cloud.calls and time.monotonic() < deadline:
             time.sleep(0.01)
+
+
+@pytest.mark.parametrize("named", [{}, {"content-type": "application/x-www-form-urlencoded"}])
+def test_a_body_is_read_as_json_whatever_curl_calls_it(house: House, named: dict[str, str]) -> None:
+    body = b'{"task_type": "bio", "prompt": "Who was Ada?", "model": "cloud-model", "sensitivity": "public"}'
+    response = house.junto.http.post("/jobs", content=body, headers=named)
+    assert response.status_code == 200, response.text
+    assert response.json()["status"] == "complete"

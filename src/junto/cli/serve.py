@@ -26,7 +26,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 lets the system choose.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where the journal and the database live.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes; more than one needs database_url.")] = None,
+    workers: Annotated[int | None, typer.Option(help="1: for more processes, start it several times.")] = None,
 ) -> None:
     """Start Junto."""
     from junto.settings.model import ServeOptions
@@ -74,15 +74,22 @@ def _say_hello(services: Services, address: str) -> None:
     snapshot = services.operation.current.runtime.snapshot
     if snapshot.deployments:
         model = usual_model([entry.name for entry in snapshot.listing()])
-        lines += ["", "Try it:", *_line_to_paste(address, model)]
+        needs_key = services.operation.settings.auth.mode == "keys"
+        lines += ["", *line_to_paste(address, model, needs_key=needs_key)]
     else:
         lines += ["", "No model was found yet: `junto doctor` says what is missing."]
     print("\n".join([*lines, ""]), flush=True)
     services.keep_admin_key()
 
 
-def _line_to_paste(address: str, model: str) -> list[str]:
-    return [
+def line_to_paste(address: str, model: str, *, needs_key: bool) -> list[str]:
+    """What a newcomer pastes into a shell to get a first answer, with a heading; for `keys` mode it sends $JUNTO_KEY."""
+    lines = [
+        "Try it:",
         f"  curl {address}/v1/chat/completions -H 'content-type: application/json' \\",
         f"    -d '{_QUESTION % model}'",
     ]
+    if needs_key:  # callers have keys of their own; the admin key gives them out
+        lines[0] = "Try it, with a key from `junto clients create NAME` in JUNTO_KEY:"
+        lines[1:2] = [lines[1], '    -H "authorization: Bearer $JUNTO_KEY" \\']
+    return lines

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from junto.web.asgi import App, Message, Receive, Scope, Send
 
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_FORM = b"application/x-www-form-urlencoded"  # what `curl -d` says of anything
+
 
 class Door:
     """The outermost ASGI application. `handlers` is keyed by path and serves POST only.
@@ -53,6 +56,8 @@ class Door:
             if handler is not None:
                 await handler(scope, receive, send)
                 return
+        if scope["type"] == "http" and scope["method"] in _WITH_BODY:
+            scope = _read_as_json(scope)
         await self._application(scope, bounded(receive, self._body_limit()), self._with_id(send))
 
     def _with_id(self, send: Send) -> Send:
@@ -64,3 +69,13 @@ class Door:
             await send(message)
 
         return send_with_id
+
+
+def _read_as_json(scope: Scope) -> Scope:
+    """The same request as JSON where it names no type, or the one that curl names by itself: as at the inference paths."""
+    headers = scope["headers"]
+    named = next((value for name, value in headers if name == b"content-type"), _FORM)
+    if named != _FORM:
+        return scope
+    others = [header for header in headers if header[0] != b"content-type"]
+    return {**scope, "headers": [*others, (b"content-type", b"application/json")]}
