@@ -17,6 +17,7 @@ How an error looks in a dialect is that dialect's business.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -134,12 +135,23 @@ class BudgetExceeded(JuntoError):
     code = "budget_exceeded"
 
 
+@dataclass(frozen=True, slots=True)
+class UsedUp:
+    """A limit a minute as it stands: `kind` is requests or tokens, `reset` the seconds until there is room again."""
+
+    kind: str
+    limit: int
+    remaining: int
+    reset: float
+
+
 class RateLimited(JuntoError):
-    """A limit of the caller's, or every candidate's, is used up for now."""
+    """A limit of the caller's, or every candidate's, is used up for now; `used_up` where it is one a minute."""
 
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
+    used_up: UsedUp | None = None
 
 
 class Overloaded(JuntoError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
-from junto.core.errors import RateLimited
+from junto.core.errors import RateLimited, UsedUp
 
 if TYPE_CHECKING:
     from junto.gateway.holdings import Holding, Refusal
@@ -24,12 +24,14 @@ def used_up(holding: Holding, refusal: Refusal, *, now: float, wall_ms: int) -> 
     who, kind = _who_and_kind(holding)
     wait = max(_LEAST_WAIT, refusal.free_at - now)
     until = dt.datetime.fromtimestamp(wall_ms / 1000 + wait, dt.UTC).isoformat(timespec="seconds")
-    error = SeatTaken if kind == "seats" else RateLimited
-    return error(
+    error = (SeatTaken if kind == "seats" else RateLimited)(
         f"The {who}'s limit of {holding.limit} {_UNITS[kind]} is used up.",
         reasons=(f"limit: {who} {_NAMES[kind]} {holding.limit}", f"remaining: {refusal.remaining}", f"until: {until}"),
         retry_after=wait,
     )
+    if kind != "seats":
+        error.used_up = UsedUp(kind, holding.limit, refusal.remaining, wait)
+    return error
 
 
 def too_large(holding: Holding, amount: int) -> RateLimited:

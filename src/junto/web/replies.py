@@ -7,7 +7,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from junto.core.errors import JuntoError
+from junto.core.errors import JuntoError, RateLimited
 from junto.dialects.wire import Rendering
 from junto.web.server import piece_writer, write_whole
 
@@ -91,7 +91,15 @@ def _error_head(body: bytes, request_id: str) -> list[tuple[bytes, bytes]]:
 
 
 def error_headers(error: JuntoError) -> list[tuple[bytes, bytes]]:
-    """What an error says in headers: when to come back."""
-    if error.retry_after is None:
-        return []
-    return [(b"retry-after", b"%d" % max(1, math.ceil(error.retry_after)))]
+    """What an error says in headers: when to come back, and how a limit stands."""
+    headers = []
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after))))
+    if isinstance(error, RateLimited) and error.used_up is not None:
+        kind, stands = error.used_up.kind.encode(), error.used_up
+        headers += (
+            (b"x-ratelimit-limit-" + kind, b"%d" % stands.limit),
+            (b"x-ratelimit-remaining-" + kind, b"%d" % max(0, stands.remaining)),
+            (b"x-ratelimit-reset-" + kind, b"%ds" % math.ceil(stands.reset)),
+        )
+    return headers

@@ -1,0 +1,65 @@
+"""A limit of two requests a minute on every surface: the third is refused in the surface's own words, and says until when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.flow.running import RunningJunto
+from tests.upstreams import OpenAIEmulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+SURFACES: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"model": "gpt-test", "messages": MESSAGES},
+    "/v1/completions": {"model": "gpt-test", "prompt": "hi"},
+    "/v1/messages": {"model": "gpt-test", "messages": MESSAGES, "max_tokens": 8},
+    "/api/chat": {"model": "gpt-test", "messages": MESSAGES, "stream": False},
+    "/api/generate": {"model": "gpt-test", "prompt": "hi", "stream": False},
+    "/complete": {"model": "gpt-test", "messages": MESSAGES},
+    "/jobs": {"model": "gpt-test", "task_type": "bio", "prompt": "hi", "sensitivity": "public"},
+}
+
+
+@pytest.fixture(scope="module")
+def junto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningJunto]:
+    with OpenAIEmulator() as upstream:
+        config = {
+            "auth": {"mode": "keys"},
+            "backends": [{"name": "up", "provider": "openai", "url": upstream.base_url, "locality": "local"}],
+        }
+        with RunningJunto(tmp_path_factory.mktemp("data"), config) as running:
+            yield running
+
+
+def key_with_two_a_minute(junto: RunningJunto, name: str) -> dict[str, str]:
+    policy = {"rate_limit_per_minute": 2}
+    made = junto.http.post("/clients", json={"name": name, **policy}, headers=junto.admin).raise_for_status().json()
+    return {"authorization": f"Bearer {made['api_key']}"}
+
+
+@pytest.mark.parametrize("path", SURFACES)
+def test_the_third_request_of_a_minute_is_refused_on_each_surface(junto: RunningJunto, path: str) -> None:
+    key = key_with_two_a_minute(junto, f"surface{path.replace('/', '-')}")
+    answers = [junto.http.post(path, json=SURFACES[path], headers=key) for _ in range(3)]
+    assert [answer.status_code for answer in answers[:2]] in ([200, 200], [202, 202]), answers[0].text
+    refused = answers[2]
+    assert refused.status_code == 429, refused.text
+    assert "requests per minute is used up" in refused.text
+    assert 0 < int(refused.headers["retry-after"]) <= 61  # rounded up, and a grain of the window
+    limits = {name: value for name, value in refused.headers.items() if name.startswith("x-ratelimit-")}
+    assert limits["x-ratelimit-limit-requests"] == "2"
+    assert limits["x-ratelimit-remaining-requests"] == "0"
+    assert limits["x-ratelimit-reset-requests"] == f"{refused.headers['retry-after']}s"
+
+
+def test_a_limit_counts_over_all_surfaces_together(junto: RunningJunto) -> None:
+    key = key_with_two_a_minute(junto, "everywhere")
+    statuses = [
+        junto.http.post(path, json=SURFACES[path], headers=key).status_code
+        for path in ("/api/chat", "/v1/messages", "/jobs")
+    ]
+    assert statuses == [200, 200, 429]
