@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from junto.core.document import ConfigError, ConfigErrors
 from junto.identity.keys import digest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _FILE = "admin-key.sha256"
+_DIGEST = re.compile(rb"[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +36,21 @@ class AdminKey:
 
 
 def admin_key(data_dir: Path, given: str | None) -> AdminKey:
-    """The key that is given, else the one kept in the data directory, else a new one."""
+    """The key that is given, else the one kept in the data directory, else a new one; raises ConfigErrors for a damaged file."""
     if given:
         return AdminKey(digest=digest(given))
     try:
-        return AdminKey(digest=bytes.fromhex((data_dir / _FILE).read_text("ascii").strip()))
+        kept = (data_dir / _FILE).read_bytes()
     except FileNotFoundError:
         key = f"jt_{secrets.token_urlsafe(32)}"
         return AdminKey(digest=digest(key), new=key)
+    return AdminKey(digest=_read(kept, data_dir / _FILE))
+
+
+def _read(kept: bytes, file: Path) -> bytes:
+    if not _DIGEST.fullmatch(kept.strip()):
+        message = (
+            "is not the digest of an admin key. Remove it, and the next start makes a new key; or set JUNTO_ADMIN_KEY"
+        )
+        raise ConfigErrors([ConfigError(str(file), None, message)])
+    return bytes.fromhex(kept.decode("ascii"))

@@ -7,19 +7,19 @@ import contextlib
 import gc
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
-from watchfiles import awatch
 
 from junto.bootstrap.build import Services, build
+from junto.bootstrap.watching import watch
 from junto.core.errors import JuntoError
 from junto.web.server import JuntoProtocol, sweep_slow_callers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from junto.settings.model import Settings
 
@@ -49,7 +49,7 @@ async def serve(
             _listen_to_signals(server, services, tasks)
             background = [
                 tasks.create_task(sweep_slow_callers(server.server_state.connections)),
-                tasks.create_task(_watch_files(services)),
+                tasks.create_task(watch(services.operation.settings, partial(_reload, services))),
                 tasks.create_task(_tell_when_ready(server, services, on_ready)),
             ]
             await server.serve()
@@ -98,26 +98,6 @@ def _listen_to_signals(server: Server, services: Services, tasks: asyncio.TaskGr
         loop.add_signal_handler(number, stop)
     for number in (signal.SIGHUP, signal.SIGUSR1):
         loop.add_signal_handler(number, lambda: tasks.create_task(_reload(services)))
-
-
-async def _watch_files(services: Services) -> None:
-    """Reload when the configuration or the prices change on disk; their folders are watched, since editors replace files."""
-    settings = services.operation.settings
-    files = {path.resolve() for path in (settings.config_file, settings.pricing_file) if path is not None}
-    if not files:
-        return
-    try:
-        async for changes in awatch(*{path.parent for path in files}, recursive=False, step=200):
-            if any(_same(path, files) for _, path in changes):
-                await _reload(services)
-    except (OSError, RuntimeError) as error:  # the folder is gone, or the system watches too much already
-        structlog.get_logger().warning(
-            "not_watching", reason=f"{type(error).__name__}: reload by SIGHUP or /admin/reload"
-        )
-
-
-def _same(path: str, files: set[Path]) -> bool:
-    return any(path == str(file) for file in files)
 
 
 async def _reload(services: Services) -> None:

@@ -45,7 +45,6 @@ def warnings_of(settings: Settings) -> list[str]:
     """What is worth a word: the settings' own warnings, and keys that this version reads and does not serve yet."""
     unserved = (
         (settings.secrets_key, "JUNTO_SECRETS_KEY is not used by this version: stored bodies are not encrypted."),
-        (settings.server.workers > 1, "server.workers is not used by this version: there is one process."),
     )
     return [*settings.warnings, *(sentence for is_set, sentence in unserved if is_set)]
 

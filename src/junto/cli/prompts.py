@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +25,7 @@ ClientOption = Annotated[str | None, typer.Option("--client", help="That client'
 _COLUMNS = ("task", "whose", "version", "from", "bytes", "when", "git")
 _VERSIONS = ("version", "when", "by", "from", "bytes", "git")
 _SHORT = 12
+_EDITOR = "vi"
 
 
 @app.callback()
@@ -139,12 +144,16 @@ def _now(junto: Junto, task: str, client: str | None) -> tuple[int | None, str]:
 
 def _edited(text: str) -> str | None:
     """What the editor was left with; None when it was left without saving."""
-    import click
-
-    try:
-        return click.edit(text.rstrip("\n") + "\n", extension=".md")
-    except click.ClickException as error:
-        fail(error.format_message())
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or _EDITOR)
+    with tempfile.TemporaryDirectory(prefix="junto-") as folder:
+        file = Path(folder) / "prompt.md"
+        file.write_text(text.rstrip("\n") + "\n", "utf-8")
+        before = file.stat().st_mtime_ns
+        try:
+            subprocess.run([*editor, str(file)], check=True)  # noqa: S603  the user's own editor
+        except (OSError, subprocess.CalledProcessError) as error:
+            fail(f"The editor {editor[0]} failed: {error}")
+        return None if file.stat().st_mtime_ns == before else _read(file)
 
 
 def _read(file: Path) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from junto.cli.options import DEFAULT_URL, AdminKeyOption, JsonOption, UrlOption
-from junto.cli.output import print_json, print_table
+from junto.cli.output import harmless, print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 app = typer.Typer(name="route", help="Ask how requests are routed.", no_args_is_help=True)
 
@@ -23,8 +26,10 @@ def route() -> None:
 @app.command()
 def explain(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A model, a group, or BACKEND/MODEL.")],
+    model: Annotated[str, typer.Argument(help="A model, a group, BACKEND/MODEL, task/TYPE, or auto.")],
     *,
+    task: Annotated[str | None, typer.Option(help="The task type that the request names besides.")] = None,
+    client: Annotated[str | None, typer.Option(help="The id of a client, whose policy counts then.")] = None,
     sensitivity: Annotated[str | None, typer.Option(help="public, internal or confidential.")] = None,
     needs: Annotated[str, typer.Option(help="Abilities, with commas between: tools,vision,json_schema.")] = "",
     prompt_tokens: Annotated[int, typer.Option(min=0, help="How long the prompt is.")] = 0,
@@ -43,6 +48,7 @@ def explain(
         "prompt_tokens": prompt_tokens,
         "max_tokens": max_tokens,
     }
+    question |= {name: value for name, value in (("task_type", task), ("client", client)) if value is not None}
     with junto_at(context, url, key) as junto:
         explained = junto.post("/routing/explain", question)
     if as_json:
@@ -67,6 +73,8 @@ def _abilities(text: str) -> list[str]:
 
 def _show(explained: dict[str, Any]) -> None:
     print(f"Sensitivity: {explained['sensitivity']}. Names, in turn: {', '.join(explained['stages'])}.")
+    for line in _policies(explained):
+        print(line)
     kept, dropped = explained["candidates"], explained["dropped"]
     if kept:
         print_table(
@@ -79,6 +87,21 @@ def _show(explained: dict[str, Any]) -> None:
         print_table(("dropped", "where", "filter", "why"), rows)
     if explained["last_resort"]:
         print("Every candidate is out of service; the least bad one is tried all the same.")
+
+
+def _policies(explained: dict[str, Any]) -> Iterator[str]:
+    """The route that applies and the client whose policy counts, as sentences."""
+    route, client = explained.get("route"), explained.get("client")
+    if route is not None:
+        name = f"{route['name']}@{route['version']}" if route["version"] else f"{route['name']}, which is not stored"
+        of_task = f"Task: {route['task_type']}. " if route["task_type"] else ""
+        which = "The default route, since the task type has none" if route["is_default"] else "Its route"
+        does = ["only its floor counts, since a model was named"] if route["keeps_model"] else []
+        does += [f"floor {route['floor']}"] if route["floor"] else []
+        does += [f"at most {route['max_tokens']} tokens"] if route["max_tokens"] else []
+        yield harmless(f"{of_task}{which}: {'; '.join([name, *does])}.")
+    if client is not None:
+        yield harmless(f"Client: {client['name']} ({client['id']}), floor {client['floor']}.")
 
 
 def _kept(one: dict[str, Any]) -> tuple[str, ...]:

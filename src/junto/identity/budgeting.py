@@ -28,7 +28,7 @@ class Budgeting:
         self._store = store
         self._make_id = make_id
         self._announce = announce
-        self._log = structlog.get_logger("audit")
+        self._log = structlog.get_logger(audit=True)
 
     async def list(self, *, scope: str | None = None, owner: str | None = None) -> list[BudgetState]:
         """Budgets with what is spent and reserved of them now."""

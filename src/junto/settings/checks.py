@@ -99,11 +99,11 @@ def _server(settings: FileSettings) -> Iterator[Violation]:
             f"{settings.server.host} can be reached from other machines while auth.mode is open;"
             " set auth.mode to keys, or auth.allow_open_beyond_loopback to true if that is meant",
         )
-    database = settings.database_url
-    on_sqlite = database is None or database.reveal().startswith("sqlite")
-    if settings.server.workers > 1 and on_sqlite:
+    if settings.server.workers > 1:
         yield Violation(
-            ("server", "workers"), "must be 1 with SQLite, which one process writes; more need a Postgres database_url"
+            ("server", "workers"),
+            "must be 1: a command is one process. Start `junto serve` several times, each with its own data_dir and port,"
+            " with one Postgres database_url and one redis_url",
         )
 
 

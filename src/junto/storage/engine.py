@@ -33,6 +33,7 @@ _WRITER = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA wal_autocheckpoint=500",
     "PRAGMA journal_size_limit=67108864",
+    "PRAGMA foreign_keys=ON",  # as Postgres has them; a migration that makes a table anew has to mind them
 )
 _READER = (*_ALL, "PRAGMA wal_autocheckpoint=0", "PRAGMA query_only=ON")
 _POSTGRES: Final = "postgresql+psycopg"
@@ -152,12 +153,15 @@ def _lower_priority() -> int:
 
 
 def _parsed(url: str) -> URL:
+    unreadable = DatabaseUrlRefused(
+        "database_url cannot be read: in its user and password, characters such as @ : / # % have to be percent-encoded."
+    )
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # what they say may be a part of the password
-        raise DatabaseUrlRefused(
-            "database_url cannot be read: in its user and password, characters such as @ : / # % have to be percent-encoded."
-        ) from None
+        raise unreadable from None
+    if "@" in (parsed.host or ""):  # the rest of a password, which no error may show
+        raise unreadable
     driver = parsed.drivername
     if driver in {"postgres", "postgresql", _POSTGRES}:
         return parsed.set(drivername=_POSTGRES)

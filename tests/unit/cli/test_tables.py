@@ -1,6 +1,7 @@
 """`models`, `route explain`, `responses`, `version`: tables for people, JSON for programs."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -104,6 +105,35 @@ def test_explain_shows_kept_and_dropped() -> None:
     assert ["1", "desk/a", "quality", "local", "smart:", "in", "memory"] in lines
     assert ["-", "desk/b", "fast", "local"] in lines
     assert ["cloud/c", "cloud", "sensitivity", "stays", "local"] in lines
+
+
+@pytest.mark.parametrize(
+    ("route", "sentence"),
+    [
+        (
+            {"name": "email", "version": 3, "task_type": "email", "floor": "internal", "max_tokens": 900},
+            "Task: email. Its route: email@3; floor internal; at most 900 tokens.",
+        ),
+        (
+            {"name": "default", "version": 0, "task_type": "odd", "is_default": True},
+            "Task: odd. The default route, since the task type has none: default, which is not stored.",
+        ),
+        (
+            {"name": "email", "version": 1, "task_type": "email", "floor": "confidential", "keeps_model": True},
+            "Task: email. Its route: email@1; only its floor counts, since a model was named; floor confidential.",
+        ),
+    ],
+)
+def test_explain_says_which_route_applies(route: dict[str, Any], sentence: str) -> None:
+    """With its version and what it asks for."""
+    whole = {"is_default": False, "keeps_model": False, "floor": None, "max_tokens": None, **route}
+    client = {"id": "cli_1", "name": "shop", "floor": "public"}
+    fake = FakeJunto({"/routing/explain": said({**EXPLAINED, "route": whole, "client": client})})
+    result = run(fake, "route", "explain", "task/email", "--task", "email", "--client", "cli_1")
+    assert sentence in result.stdout
+    assert "Client: shop (cli_1), floor public." in result.stdout
+    assert fake.body["task_type"] == "email"
+    assert fake.body["client"] == "cli_1"
 
 
 def test_explain_when_nobody_may_answer() -> None:

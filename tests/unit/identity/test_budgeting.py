@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+import structlog
 
 from junto.core.errors import NotFound
 from junto.identity.budgeting import Budgeting
@@ -91,3 +92,11 @@ async def test_a_budget_is_removed_once() -> None:
         await office.budgeting.remove(scope="client", owner="cli_1", period="daily")
     assert await office.budgeting.list() == []
     assert office.told == 2
+
+
+async def test_changes_are_lines_of_the_audit_log() -> None:
+    office = Office()
+    with structlog.testing.capture_logs() as lines:
+        await office.budgeting.set(scope="client", owner="cli_1", period="daily", limit_nano=5)
+        await office.budgeting.remove(scope="client", owner="cli_1", period="daily")
+    assert [(line["event"], line["audit"]) for line in lines] == [("budget.set", True), ("budget.removed", True)]

@@ -20,12 +20,14 @@ def test_open_beyond_loopback_is_refused_unless_told_so_explicitly() -> None:
     assert settings("server: {host: localhost}").server.host == "localhost"
 
 
-def test_several_workers_need_a_database_that_several_processes_can_write() -> None:
-    """SQLite is written by one."""
+def test_several_workers_are_refused_and_not_ignored() -> None:
+    """One command is one process, on every database; the message says what to do instead."""
     assert places(errors("server: {workers: 2}")) == [("server.workers", 1)]
     assert places(errors("database_url: sqlite:///x", {}, ServeOptions(workers=2))) == [("--workers", None)]
-    made = settings("{server: {workers: 2}, database_url: 'postgresql+psycopg://db/junto'}")
-    assert made.server.workers == 2
+    refused = errors("{server: {workers: 2}, database_url: 'postgresql+psycopg://db/junto'}")
+    assert places(refused) == [("server.workers", 1)]
+    assert "several times" in str(refused)
+    assert settings("server: {workers: 1}").server.workers == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import func, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from junto.storage.engine import Database
 from junto.storage.flusher import Flusher
@@ -15,6 +15,7 @@ from junto.storage.journal import Journal
 from junto.storage.schema import VERSION, SchemaTooNew
 from junto.storage.sessions import Sessions
 from junto.storage.tables.exchanges import BODIES, EXCHANGES
+from junto.storage.tables.identity import API_KEYS
 from junto.storage.tables.metadata import SCHEMA_VERSION
 from junto.storage.writer import ExchangeWriter, RecordRefused
 
@@ -51,6 +52,17 @@ async def test_the_writer_syncs_each_commit_and_the_log_is_written_ahead(databas
     assert await pragma(database.writer, "synchronous") == 2
     assert await pragma(database.writer, "auto_vacuum") == 2
     assert await pragma(database.writer, "mmap_size") == 0
+
+
+async def test_a_row_of_nobody_is_refused_as_in_postgres(database: Database) -> None:
+    row = dict.fromkeys((column.name for column in API_KEYS.columns), 0) | {
+        "tenant_id": "t",
+        "client_id": "c",
+        "digest": b"",
+    }
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        async with database.writer.begin() as connection:
+            await connection.execute(API_KEYS.insert().values(row))
 
 
 async def test_readers_cannot_write_and_never_checkpoint(database: Database) -> None:
