@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from junto.ports.clock import Clock
     from junto.settings.model import Settings
 
+_PATIENCE_SECONDS: Final = 2.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
@@ -40,11 +43,11 @@ class Storage:
     replayed: Callable[[], bool]  # whether what an earlier process left in the journal is in the database
 
     async def answers(self) -> bool:
-        """Whether the database answers now."""
+        """Whether the database answers now; one that takes longer than two seconds does not."""
         try:
-            async with self.database.reader.connect() as connection:
+            async with asyncio.timeout(_PATIENCE_SECONDS), self.database.reader.connect() as connection:
                 await connection.execute(text("SELECT 1"))
-        except (SQLAlchemyError, OSError):
+        except (SQLAlchemyError, OSError):  # TimeoutError is one of the latter
             return False
         return True
 

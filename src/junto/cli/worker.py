@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def worker(
     config: ConfigOption = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where this worker's journal lives; its own.")] = None,
-    metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics on this port, on loopback.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics on this port.")] = None,
+    metrics_host: Annotated[str, typer.Option(help="On this address; whoever reaches it may read.")] = "127.0.0.1",
     grace: Annotated[float, typer.Option(min=0, help="Seconds that running jobs may take when it is stopped.")] = 25.0,
 ) -> None:
     """Run jobs; any number of workers share one database."""
@@ -41,6 +42,7 @@ def worker(
         read_settings=partial(read, config, options),
         on_ready=lambda node: print(f"Junto works: {node.id}", flush=True),
         metrics_port=metrics_port,
+        metrics_host=metrics_host,
         options=JobOptions(grace=grace),
     )
     _run(settings, running)
@@ -52,6 +54,7 @@ def _run(settings: Settings, running: Callable[[], Coroutine[object, object, Non
 
     from junto.core.document import ConfigErrors
     from junto.core.errors import Overloaded
+    from junto.storage.away import why
     from junto.storage.lock import DataDirInUse
     from junto.storage.schema import SchemaError
     from junto.telemetry.logging import configure
@@ -65,6 +68,6 @@ def _run(settings: Settings, running: Callable[[], Coroutine[object, object, Non
     except (DataDirInUse, SchemaError, ConfigErrors) as refused:
         fail(str(refused))
     except Overloaded as away:
-        fail(f"{away} Check database_url, and that the server is up.")
+        fail(f"The database does not answer: {why(away)}")
     except OSError as error:
         fail(f"The worker cannot start: {error}")

@@ -138,6 +138,20 @@ def _store_url(schemes: tuple[str, ...]) -> Any:
     return check
 
 
+def _redis_address(secret: Secret) -> Secret:
+    """Whether it can be taken apart; what it holds is not repeated."""
+    try:
+        parts = urlsplit(secret.reveal())
+        whole = parts.scheme == "unix" or (parts.port is None or parts.port > 0)
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError(
+            "must be like redis://:PASSWORD@HOST:6379/0; characters such as @ : / # % in a password are percent-encoded"
+        )
+    return secret
+
+
 DATABASE_SCHEMES = ("sqlite", "sqlite+aiosqlite", "postgresql", "postgres", "postgresql+psycopg")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
@@ -167,7 +181,7 @@ PublicName = Annotated[Text, AfterValidator(_public_name)]
 Url = Annotated[Text, AfterValidator(_url)]
 OutboundEntry = Annotated[Text, AfterValidator(_outbound_entry)]
 DatabaseUrl = Annotated[SecretText, AfterValidator(_store_url(DATABASE_SCHEMES))]
-RedisUrl = Annotated[SecretText, AfterValidator(_store_url(REDIS_SCHEMES))]
+RedisUrl = Annotated[SecretText, AfterValidator(_store_url(REDIS_SCHEMES)), AfterValidator(_redis_address)]
 Section = BeforeValidator(_section)
 Listing = BeforeValidator(_listing)
 Frozen = AfterValidator(_frozen)

@@ -113,6 +113,20 @@ def test_errors_in_variables_and_options_name_them() -> None:
     assert places(found) == [("--port", None), ("OLLAMA_HOST", None), ("REDIS_URL", None)]
 
 
+@pytest.mark.parametrize("url", ["redis://h:port/0", "redis://:a/b@h:1/0", "redis://h:0/0", "redis://[h/0"])
+def test_an_address_of_redis_that_cannot_be_one_is_refused_and_not_repeated(url: str) -> None:
+    """At the start, not by a traceback of whoever connects first."""
+    (error,) = errors("", {"REDIS_URL": url})
+    assert error.path == "REDIS_URL"
+    assert url not in error.message
+
+
+@pytest.mark.parametrize("url", ["redis://h", "rediss://:p%40ss@h:6380/1", "unix:///run/redis.sock?db=1"])
+def test_addresses_of_redis(url: str) -> None:
+    """With and without a port, a password, a socket."""
+    assert settings("", {"REDIS_URL": url}).redis_url == Secret(url)
+
+
 def test_every_error_is_listed_in_the_order_of_lines() -> None:
     """Of every kind at once: types, bounds, unknown keys, missing variables, contradictions, duplicates."""
     found = errors(

@@ -36,10 +36,18 @@ async def live() -> dict[str, str]:
 
 @router.get("/health/ready")
 async def ready(services: Services, response: Response) -> dict[str, Any]:
-    """Whether requests can be taken: 200, or 503 while there is nobody to answer or no room to record."""
-    able = services.recorder.has_room and any(backend["status"] == "up" for backend in backend_states(services))
-    response.status_code = 200 if able else 503
-    return {"status": "ready" if able else "not_ready"}
+    """Whether to send requests here: 200, or 503 and why while nobody can answer, nothing can be recorded or the database is away."""
+    waits_for = [
+        what
+        for what, is_there in (
+            ("database", await services.database_answers()),
+            ("journal", services.recorder.has_room),
+            ("backends", any(backend["status"] == "up" for backend in backend_states(services))),
+        )
+        if not is_there
+    ]
+    response.status_code = 503 if waits_for else 200
+    return {"status": "not_ready", "waits_for": waits_for} if waits_for else {"status": "ready"}
 
 
 def backend_states(services: WebServices) -> list[dict[str, Any]]:
