@@ -4,7 +4,7 @@ UV      := .tools/bin/uv
 LOCK    := requirements/dev.txt
 STAMP   := .venv/.installed
 
-.PHONY: install run test check fix bench lock clean
+.PHONY: install run test chaos check fix bench lock clean
 
 install: $(STAMP)
 
@@ -24,6 +24,10 @@ run: install
 
 test: install
 	$(PY) -m pytest -n logical --maxprocesses 4 --dist worksteal
+
+# The faults of docs/reliability.md at full size: half an hour or more. `make test` has the short version of each.
+chaos: install
+	JUNTO_CHAOS=long $(PY) -m pytest tests/chaos
 
 check: install
 	.venv/bin/ruff format --check .

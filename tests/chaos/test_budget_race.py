@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -21,19 +22,19 @@ from junto.core.money import NANO_PER_USD
 from junto.gateway.purse import Purse
 from junto.storage.engine import Database
 from junto.storage.repositories.credit import StoredCredit
-from tests.conformance.conftest import database, place, postgres, postgres_url
+from tests.conformance.conftest import database, place
 from tests.conformance.money.conftest import till
 from tests.conformance.money.till import Till, record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from junto.gateway.credit import Hold
     from junto.identity.principal import Budget
 
 pytestmark = pytest.mark.anyio
 
-__all__ = ["database", "place", "postgres", "postgres_url", "till"]  # fixtures
+__all__ = ["database", "place", "till"]  # fixtures
 
 NODE = Path(__file__).with_name("budget_node.py")
 DIME = NANO_PER_USD // 10
@@ -139,7 +140,10 @@ def node(url: str, name: str, budgets: Sequence[Budget]) -> Iterator[Node]:
         process.stdin.close()
 
 
-async def test_four_processes_on_one_postgres_let_exactly_fifty_in(postgres_url: str) -> None:
+async def test_four_processes_on_one_postgres_let_exactly_fifty_in(
+    postgres_url: str, report: Callable[..., None]
+) -> None:
+    begun = time.monotonic()
     async with Database(postgres_url) as shared:
         till = Till(shared)
         budgets = await three_budgets(till)
@@ -157,6 +161,14 @@ async def test_four_processes_on_one_postgres_let_exactly_fifty_in(postgres_url:
                 total += one.answer()
                 one.tell("give")
                 one.answer()
-            assert total == 50
+            asked_in_all = 2 * 4 * 250
+        spent = await till.spent_in_all()
+        report(
+            scenario="6. a budget of $5, four processes",
+            attempted=f"1,000 requests of $0.10 at once, and again when what idled was given back: {asked_in_all:,}",
+            seconds=time.monotonic() - begun,
+            also=f"{total} admitted, ${spent / NANO_PER_USD:.2f} spent",
+        )
+        assert total == 50
         assert [await till.stands(one) for one in budgets] == [(FIVE_DOLLARS, 0)] * 3
         assert await till.spent_in_all() == FIVE_DOLLARS

@@ -1,7 +1,8 @@
-"""A process of Junto that dies or stops at a named point. Run as `python -m tests.chaos.jobs.child`, with JSON as its argument.
+"""A process of Junto that dies or stops at a point. Run as `python -m tests.chaos.jobs.child`, with JSON as its argument.
 
-The points are put around the stores and into the scripted provider by this test's own build: production code has none of them.
-It prints `ready URL` (or `ready -`), and `refused` for each end that the fence turned away.
+Points are put around the stores and into the scripted provider, and effects (a commit, a hint published, a byte from upstream, a
+write to a file) are counted, by this test's own build: production code has none of it. It prints `ready URL` (or `ready -`),
+`refused` for each end that the fence turned away, `armed` and `dies at EFFECT`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,17 +23,20 @@ from junto.bootstrap.build import build
 from junto.bootstrap.jobs import JobOptions, JobStores
 from junto.bootstrap.known import known_providers
 from junto.bootstrap.worker import build_worker
+from junto.coordination.receiving import TaskiqQueue
 from junto.providers.fake import Fake, FakeReply, Step, saying
 from junto.settings.load import load
 from junto.settings.model import ServeOptions
+from junto.storage.sessions import Sessions
 from junto.web.server import JuntoProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Buffer, Sequence
 
     from junto.core.events import Event
     from junto.ports.provider import Call, Clearance, Reply
     from junto.settings.model import BackendSettings, Settings
+    from junto.storage.sessions import Scope, Session
 
 PRICING = "- {provider: fake, model: cloud-model, from: 2026-01-01, input: 1, output: 2}\n"
 WORDS = "five words are enough here"
@@ -51,7 +55,9 @@ class Orders(msgspec.Struct, kw_only=True):
     works_only: bool = False
     database_url: str | None = None
     die_at: str = ""  # exit(137) there
+    die_after: int = 0  # exit(137) at that effect after SIGUSR1
     stop_at: str = ""  # SIGSTOP there, the first time
+    stop_each: int = 0  # or each time that it was reached so often
     pause: float = 0.01  # of the provider, before each of its seven events
     lease: float = 1.0
     grace: float = 5.0
@@ -63,15 +69,32 @@ class Points:
 
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
-        self._stopped = False
+        self._reached = 0
+        self._effects = 0
+        self._is_armed = False
 
     def reach(self, name: str) -> None:
         """Be at that point."""
         if name == self._orders.die_at:
             os._exit(137)
-        if name == self._orders.stop_at and not self._stopped:
-            self._stopped = True
-            os.kill(os.getpid(), signal.SIGSTOP)
+        if name == self._orders.stop_at:
+            self._reached += 1
+            each = self._orders.stop_each
+            if self._reached % each == 0 if each else self._reached == 1:
+                os.kill(os.getpid(), signal.SIGSTOP)
+
+    def arm(self) -> None:
+        """Count effects from here on."""
+        self._is_armed = True
+        say("armed")
+
+    def effect(self, name: str) -> None:
+        """Have, or be about to have, that effect."""
+        if self._is_armed:
+            self._effects += 1
+            if self._effects == self._orders.die_after:
+                say(f"dies at {name}")
+                os._exit(137)
 
 
 class Around:
@@ -102,12 +125,41 @@ def around(points: Points, stores: JobStores) -> JobStores:
     )
 
 
+def count_effects(points: Points) -> None:
+    """Have every write transaction, hint and write to a file of this process pass the points."""
+    write, publish, to_file = Sessions.write, TaskiqQueue.publish, os.write
+
+    @asynccontextmanager
+    async def pointed_write(sessions: Sessions, scope: Scope) -> AsyncIterator[Session]:
+        async with write(sessions, scope) as session:
+            yield session
+            points.effect("before commit")
+        points.effect("after commit")
+
+    async def pointed_publish(queue: TaskiqQueue, tenant_id: str, job_id: str) -> bool:
+        points.effect("before publish")
+        published = await publish(queue, tenant_id, job_id)
+        points.effect("after publish")
+        return published
+
+    def pointed_to_file(fd: int, data: Buffer) -> int:
+        points.effect("before write")
+        written = to_file(fd, data)
+        points.effect("after write")
+        return written
+
+    Sessions.write = pointed_write  # type: ignore[assignment, method-assign]
+    TaskiqQueue.publish = pointed_publish  # type: ignore[assignment, method-assign]
+    os.write = pointed_to_file
+
+
 class PointedReply(FakeReply):
     points: Points
 
     async def events(self) -> Sequence[Event]:
         if self.position == 3:
             self.points.reach("in the answer")
+        self.points.effect(f"byte {self.position} from upstream")
         return await super().events()
 
 
@@ -118,6 +170,7 @@ class Pointed(Fake):
 
     async def open(self, clearance: Clearance, call: Call) -> Reply:
         self.points.reach("upstream")
+        self.points.effect("upstream call")
         reply = await super().open(clearance, call)
         assert isinstance(reply, FakeReply)
         pointed = PointedReply(reply.step)
@@ -139,7 +192,7 @@ def settings_of(orders: Orders) -> Settings:
         "builtin_model": "off",
         "logging": {"level": "error"},
         "backends": [{"name": "cloud", "provider": "fake", "locality": "cloud", "models": ["cloud-model"]}],
-        "jobs": {"concurrency": orders.concurrency},
+        "jobs": {"concurrency": orders.concurrency, "worker": "on"},
         **({"database_url": orders.database_url} if orders.database_url else {}),
     }
     (data_dir / "junto.yaml").write_bytes(msgspec.json.encode(config))
@@ -150,10 +203,12 @@ def settings_of(orders: Orders) -> Settings:
 
 async def main(orders: Orders) -> None:
     points, settings = Points(orders), settings_of(orders)
+    count_effects(points)
     options = JobOptions(lease=orders.lease, sweep=0.2, grace=orders.grace, around=partial(around, points))
     make = partial(provider, orders, points)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, points.arm)
     async with AsyncExitStack() as stack:
         if orders.works_only:
             await stack.enter_async_context(

@@ -84,12 +84,12 @@ class Child:
                 self.url = line.split()[1]
 
 
-def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(holds: Callable[[], bool], seconds: float = 20.0, *, every: float = 0.01) -> None:
     """Wait for a condition; raises AssertionError when it does not come."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.01)
+        time.sleep(every)
 
 
 def is_stopped(pid: int) -> bool:

@@ -77,7 +77,7 @@ def test_what_was_accepted_ends_once_wherever_the_process_dies(
             id = submit(child.url, key, later=True) if later else _until_told(child.url, key)
             assert id is not None
             assert accepted.setdefault(key, id) == id
-        until(lambda: all(_status(child.url, id) in _ENDS for id in accepted.values()), 30)
+        until(lambda: all(status(child.url, id) in _ENDS for id in accepted.values()), 30)
     jobs, ledger, attempts = _stored(tmp_path)
     assert set(jobs) == set(accepted.values())
     assert all(status == "complete" or error in LOST for status, error, _ in jobs.values()), jobs
@@ -112,7 +112,8 @@ def _until_told(url: str, key: str) -> str | None:
     return found[0]
 
 
-def _status(url: str, id: str) -> str:
+def status(url: str, id: str) -> str:
+    """Where the job is."""
     return str(httpx2.get(f"{url}/jobs/{id}", timeout=10, trust_env=False).json()["status"])
 
 
