@@ -17,7 +17,9 @@ from junto.catalog.model import BackendSpec, CatalogSpec, GroupSpec, MemberSpec
 from junto.core.sensitivity import Locality, Sensitivity, parse_sensitivity
 from junto.gateway.runtime import Runtime, Target, lines_of, target_headers
 from junto.ports.provider import Deadlines
+from junto.providers.profiles import respells_limit
 from junto.providers.registry import VENDORS, Family
+from junto.providers.respelling import Respelling
 from junto.routing.facts import Policy, Strategy
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from junto.catalog.board import LiveBoard
     from junto.catalog.prices import PriceTable
     from junto.catalog.resolve import Snapshot
-    from junto.ports.provider import Probe
+    from junto.ports.provider import Probe, Provider
+    from junto.routing.facts import DeploymentFacts
     from junto.settings.model import BackendSettings, Settings
 
 
@@ -65,7 +68,7 @@ class Assembly:
         return {
             deployment.key: Target(
                 deployment=deployment,
-                provider=providers[deployment.backend],
+                provider=_as_it_takes_it(providers[deployment.backend], deployment),
                 deadlines=deadlines_of(backends[deployment.backend]),
                 cold_deadlines=_cold(backends[deployment.backend]),
                 slots=self._fleet.slots(backends[deployment.backend]),
@@ -80,6 +83,12 @@ class Assembly:
             if warning not in self._warned:
                 structlog.get_logger().warning("catalog", message=warning)
         self._warned = warnings
+
+
+def _as_it_takes_it(provider: Provider, deployment: DeploymentFacts) -> Provider:
+    """The backend's provider, behind one that respells what models of this family refuse."""
+    speaks_openai = VENDORS[deployment.provider].family is Family.OPENAI
+    return Respelling(provider) if speaks_openai and respells_limit(deployment.upstream_model) else provider
 
 
 def catalog_spec(settings: Settings, backends: Sequence[BackendSettings], prices: PriceTable) -> CatalogSpec:

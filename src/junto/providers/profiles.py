@@ -1,4 +1,4 @@
-"""Quirks of model families, as data, applied when a request is translated. Relayed requests are never touched."""
+"""Quirks of model families, as data, applied when a request is translated. Of a relayed one only the bound's spelling is."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ PROFILES = (
     Profile(prefixes=("o1", "o3", "o4", "gpt-5"), max_tokens_field="max_completion_tokens", takes_temperature=False),
 )
 
+_RESPELLING = tuple(
+    prefix for profile in PROFILES if profile.max_tokens_field != "max_tokens" for prefix in profile.prefixes
+)
+
 
 def adapt(request: Request, model: str) -> Request:
     """The request as this model's family wants it."""
@@ -32,6 +36,11 @@ def adapt(request: Request, model: str) -> Request:
         if bare.startswith(profile.prefixes):
             return _apply(profile, request)
     return request
+
+
+def respells_limit(model: str) -> bool:
+    """Whether models of this family refuse the usual spelling of the bound of their answers."""
+    return model.rsplit("/", 1)[-1].startswith(_RESPELLING)
 
 
 def _apply(profile: Profile, request: ChatRequest) -> ChatRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,7 @@ from junto.core.chat import Operation, Sampling
 from junto.core.errors import InvalidField
 from junto.dialects import anthropic, native, ollama, openai
 from junto.dialects.amendment import Amendment
+from junto.dialects.openai.amend import respell_limit
 
 if TYPE_CHECKING:
     from junto.dialects.wire import Wire
@@ -149,3 +151,20 @@ def test_no_answer_may_be_longer_than_the_route_says(name: str, most: int, asked
     assert wanted <= most
     if asked is not None:
         assert wanted == min(asked, most)
+
+
+@pytest.mark.parametrize(
+    ("sent", "passed"),
+    [
+        ({"max_tokens": 7}, {"max_completion_tokens": 7}),
+        ({"max_tokens": 9, "max_completion_tokens": 7}, {"max_completion_tokens": 7}),
+        ({"max_tokens": 9, "max_completion_tokens": None}, {"max_completion_tokens": 9}),
+        ({"max_completion_tokens": 7}, {"max_completion_tokens": 7}),
+        ({}, {}),
+    ],
+)
+def test_the_bound_is_respelled_for_models_that_refuse_the_usual_spelling(
+    sent: dict[str, Any], passed: dict[str, Any]
+) -> None:
+    chat = {"model": "gpt-5", "messages": [], "odd": {"kept": 1}}
+    assert json.loads(respell_limit(json.dumps({**chat, **sent}).encode())) == {**chat, **passed}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from junto.dialects.amendment import Amended, Amendment, bound, fill, prompt_first
+from junto.dialects.amendment import Amended, Amendment, bound, fill, is_absent, prompt_first
 from junto.dialects.decoding import fields_of
 from junto.dialects.openai.requests import render_sampling
 
@@ -20,6 +20,17 @@ def amend_chat(body: bytes, amendment: Amendment) -> Amended:
     _sample(fields, amendment, ("max_completion_tokens", "max_tokens"))
     is_prompted = prompt_first(fields, amendment.system)
     return Amended(msgspec.json.encode(fields), is_prompted)
+
+
+def respell_limit(body: bytes) -> bytes:
+    """A chat whose bound is spelled `max_completion_tokens` alone, for models that refuse the other; the same one without it."""
+    fields = fields_of(body)
+    if "max_tokens" not in fields:
+        return body
+    limit = fields.pop("max_tokens")
+    if is_absent(fields, "max_completion_tokens"):
+        fields["max_completion_tokens"] = limit
+    return msgspec.json.encode(fields)
 
 
 def amend_completion(body: bytes, amendment: Amendment) -> Amended:
