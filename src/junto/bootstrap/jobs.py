@@ -93,7 +93,11 @@ async def open_jobs(
     """
     options = options or JobOptions()
     clock, observer, current = given.clock, node.observing.observer, node.operation.current
-    stores = options.around(_stored(node))
+
+    def keeps_bodies(tier: str) -> bool:
+        return current.runtime.keep[parse_sensitivity(tier)] == "full"
+
+    stores = options.around(_stored(node, keeps_bodies))
     make_id = _id_maker(clock)
     news = News(node.coordination.signals)
     out = outbound(
@@ -114,7 +118,7 @@ async def open_jobs(
         observer=observer,
         clock=clock,
         make_id=make_id,
-        keeps_bodies=lambda label: current.runtime.keep[parse_sensitivity(label)] == "full",
+        keeps_bodies=keeps_bodies,
         on_webhook=out.webhooks.wake,
     )
     runs = Runs(executor, leases, most=settings.jobs.concurrency)
@@ -172,12 +176,12 @@ def works_here(settings: Settings) -> bool:
     return settings.jobs.worker == "on"
 
 
-def _stored(node: Node) -> JobStores:
+def _stored(node: Node, keeps_bodies: Callable[[str], bool]) -> JobStores:
     sessions, ledger, fairness = node.storage.sessions, LedgerWriter(), VirtualTime()
     return JobStores(
-        jobs=StoredJobs(sessions, ledger=ledger, fairness=fairness),
+        jobs=StoredJobs(sessions, ledger=ledger, fairness=fairness, keeps_bodies=keeps_bodies),
         work=StoredWork(sessions, ledger=ledger, fairness=fairness),
-        sweep=StoredSweep(sessions, ledger=ledger, fairness=fairness),
+        sweep=StoredSweep(sessions, ledger=ledger, fairness=fairness, keeps_bodies=keeps_bodies),
     )
 
 

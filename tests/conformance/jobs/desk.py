@@ -45,9 +45,10 @@ class Desk:
     def __init__(self, database: Database) -> None:
         self.sessions = Sessions(database)
         parts: dict[str, Any] = {"ledger": LedgerWriter(), "fairness": VirtualTime()}
-        self.jobs = StoredJobs(self.sessions, **parts)
+        keeping: dict[str, Any] = {"keeps_bodies": lambda tier: tier != "confidential"}
+        self.jobs = StoredJobs(self.sessions, **parts, **keeping)
         self.work = StoredWork(self.sessions, **parts)
-        self.sweep = StoredSweep(self.sessions, **parts)
+        self.sweep = StoredSweep(self.sessions, **parts, **keeping)
         self._numbers = count(1)
 
     async def set_up(self) -> None:

@@ -134,3 +134,25 @@ async def test_retention_deletes_every_copy_of_what_ended_long_ago(desk: Desk) -
     counts = [await desk.count(table) for table in (JOBS, JOB_ATTEMPTS, IDEMPOTENCY, OUTBOX, TRIAGE_DECISIONS)]
     assert counts == [1, 1, 0, 0, 0]
     assert len(await desk.ledger()) == 1  # what was charged stays written
+
+
+@pytest.mark.parametrize(("tier", "kept"), [("internal", True), ("confidential", False)])
+@pytest.mark.parametrize("way", ["cancelled", "too late", "worker lost"])
+async def test_what_was_asked_goes_with_the_end_where_its_tier_keeps_no_bodies(
+    desk: Desk,
+    tier: str,
+    way: str,
+    kept: bool,  # noqa: FBT001
+) -> None:
+    if way == "worker lost":
+        await crash(desk, await desk.claimed(on_crash=OnCrash.FAIL, sensitivity=tier))
+    elif way == "too late":
+        job = await desk.submit(deadline_ms=1_000, sensitivity=tier)
+        await desk.change(job, deadline_ms=1)
+        await desk.sweep.expire_deadlines(make_id=desk.make_id)
+    else:
+        job = await desk.submit(sensitivity=tier)
+        await desk.jobs.cancel("default", job.id, force=False, webhook_id="e")
+    [row] = await desk.rows_of_jobs()
+    assert Status(row["status"]).is_end
+    assert (row["request"] is not None) is kept

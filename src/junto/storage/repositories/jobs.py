@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from junto.ports.jobs import NewJob
     from junto.storage.bodies import Packed
+    from junto.storage.repositories.jobs_ends import KeepsBodies
     from junto.storage.repositories.jobs_fairness import VirtualTime
     from junto.storage.repositories.ledger import LedgerWriter
     from junto.storage.sessions import Session, Sessions
@@ -44,12 +45,15 @@ _SAME_MOMENT: Final = 16  # ids of one millisecond are in no order
 
 
 class StoredJobs:
-    """The jobs of one database."""
+    """The jobs of one database. `keeps_bodies` says of a tier whether what was asked stays stored after a job's end."""
 
-    def __init__(self, sessions: Sessions, *, ledger: LedgerWriter, fairness: VirtualTime) -> None:
+    def __init__(
+        self, sessions: Sessions, *, ledger: LedgerWriter, fairness: VirtualTime, keeps_bodies: KeepsBodies
+    ) -> None:
         self._transaction = Transactions(sessions)
         self._ledger = ledger
         self._fairness = fairness
+        self._keeps_bodies = keeps_bodies
 
     async def submit(self, job: NewJob, *, worker: str | None = None, lease_ms: int = 0) -> Submitted:
         packed = await pack(job.request)
@@ -119,7 +123,10 @@ class StoredJobs:
             if job is None:
                 return None
             if job.status is Status.PENDING:
-                return await end_unrun(session, self._ledger, job, Status.CANCELLED, webhook_id=webhook_id)
+                forget = not self._keeps_bodies(job.sensitivity)
+                return await end_unrun(
+                    session, self._ledger, job, Status.CANCELLED, webhook_id=webhook_id, forget_request=forget
+                )
             if job.status is not Status.RUNNING or not force:
                 return job
             asked = (

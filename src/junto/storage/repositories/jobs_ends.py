@@ -16,10 +16,14 @@ from junto.storage.repositories.outbox import add_webhook
 from junto.storage.tables.jobs import JOBS, TRIAGE_DECISIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import ColumnElement
 
     from junto.storage.repositories.ledger import LedgerWriter
     from junto.storage.sessions import Session
+
+    type KeepsBodies = Callable[[str], bool]
 
 
 async def end_job(
@@ -50,10 +54,17 @@ async def end_unrun(  # noqa: PLR0917  the job, its end and why
     error_message: str = "",
     *,
     webhook_id: str,
+    forget_request: bool,
 ) -> Job:
     """End a job that nobody runs, at no cost: the session holds its row. The job as it then stands."""
     guard = (JOBS.c.tenant_id == job.tenant_id) & (JOBS.c.id == job.id) & (JOBS.c.status == job.status.value)
-    ending = Ending(status=status, error_code=error_code, error_message=error_message, webhook_id=webhook_id)
+    ending = Ending(
+        status=status,
+        error_code=error_code,
+        error_message=error_message,
+        webhook_id=webhook_id,
+        forget_request=forget_request,
+    )
     finished_ms = await end_job(session, ledger, session.within(JOBS) & guard, job, ending)
     if finished_ms is None:
         return job

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
 
     from junto.ports.jobs import Job, MakeId
+    from junto.storage.repositories.jobs_ends import KeepsBodies
     from junto.storage.repositories.jobs_fairness import VirtualTime
     from junto.storage.repositories.ledger import LedgerWriter
     from junto.storage.sessions import Session, Sessions
@@ -34,12 +35,15 @@ _DEADLINE = ("deadline_passed", "The deadline passed before the job began.")
 
 
 class StoredSweep:
-    """The sweeping of one database."""
+    """The sweeping of one database. `keeps_bodies` as in repositories/jobs.py."""
 
-    def __init__(self, sessions: Sessions, *, ledger: LedgerWriter, fairness: VirtualTime) -> None:
+    def __init__(
+        self, sessions: Sessions, *, ledger: LedgerWriter, fairness: VirtualTime, keeps_bodies: KeepsBodies
+    ) -> None:
         self._transaction = Transactions(sessions)
         self._ledger = ledger
         self._fairness = fairness
+        self._keeps_bodies = keeps_bodies
 
     async def expire_leases(self, *, make_id: MakeId, limit: int = 100) -> Sequence[Lapsed]:
         async with self._transaction(OPERATOR, reading=True) as session:
@@ -65,7 +69,7 @@ class StoredSweep:
         await end_attempt(session, job, {"outcome": AttemptOutcome.CRASHED.value})
         if not back:
             said = (verdict.error_code, verdict.error_message)
-            job = await end_unrun(session, self._ledger, job, status, *said, webhook_id=make_id("evt"))
+            job = await self._end(session, job, status, said, make_id)
         return Lapsed(job=job, status=status)
 
     async def expire_deadlines(self, *, make_id: MakeId, limit: int = 100) -> Sequence[Lapsed]:
@@ -77,9 +81,16 @@ class StoredSweep:
             lapsed = []
             for row in rows.mappings().all():
                 job = job_of(row)
-                end = await end_unrun(session, self._ledger, job, Status.FAILED, *_DEADLINE, webhook_id=make_id("evt"))
+                end = await self._end(session, job, Status.FAILED, _DEADLINE, make_id)
                 lapsed.append(Lapsed(job=end, status=Status.FAILED))
             return lapsed
+
+    async def _end(
+        self, session: Session, job: Job, status: Status, said: tuple[str, str], make_id: MakeId
+    ) -> Job:
+        forget = not self._keeps_bodies(job.sensitivity)
+        webhook_id = make_id("evt")
+        return await end_unrun(session, self._ledger, job, status, *said, webhook_id=webhook_id, forget_request=forget)
 
     async def waiting(self, *, limit: int) -> Sequence[tuple[str, str]]:
         asked = (
