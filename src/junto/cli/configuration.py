@@ -42,11 +42,29 @@ def load_or_exit(config: Path | None, options: ServeOptions, environ: Mapping[st
 
 
 def warnings_of(settings: Settings) -> list[str]:
-    """What is worth a word: the settings' own warnings, and keys that this version reads and does not serve yet."""
-    unserved = (
-        (settings.secrets_key, "JUNTO_SECRETS_KEY is not used by this version: stored bodies are not encrypted."),
+    """What is worth a word: the settings' own warnings, what this version does not do, what several processes would miss."""
+    found = [*settings.warnings]
+    if settings.secrets_key:
+        found.append("JUNTO_SECRETS_KEY is for webhooks only in this version: stored bodies are not encrypted.")
+    url = settings.database_url
+    if url is not None and not url.reveal().startswith("sqlite"):
+        found += [sentence for is_set, sentence in _shared(settings) if not is_set]
+    return found
+
+
+def _shared(settings: Settings) -> tuple[tuple[object, str], ...]:
+    """What all processes on one Postgres have to be given alike, and what they do without."""
+    return (
+        (settings.admin_key, "JUNTO_ADMIN_KEY is not set: each process on this database has an admin key of its own."),
+        (
+            settings.secrets_key,
+            "JUNTO_SECRETS_KEY is not set: each process on this database signs webhooks with a secret of its own.",
+        ),
+        (
+            settings.redis_url,
+            "redis_url is not set: each process on this database counts limits on its own, and hears of jobs late.",
+        ),
     )
-    return [*settings.warnings, *(sentence for is_set, sentence in unserved if is_set)]
 
 
 def lines_of(refused: ConfigErrors) -> list[str]:

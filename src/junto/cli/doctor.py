@@ -77,13 +77,26 @@ def _examine_with(settings: Settings) -> list[Finding]:
     return [
         check_address(host, port, neighbour),
         *check_health(neighbour),
-        *check_data(settings.data_dir, is_running=neighbour is not None and neighbour.is_junto),
+        *check_data(
+            settings.data_dir,
+            is_running=neighbour is not None and neighbour.is_junto,
+            has_database=settings.database_url is None,
+        ),
+        *asyncio.run(_shared(settings)),
         engine,
         check_builtin(settings.builtin_model, weights),
         *backends,
         check_someone_answers(backends, builtin=builtin_answers),
         _prices(settings),
     ]
+
+
+async def _shared(settings: Settings) -> list[Finding]:
+    """What is looked at only where it is configured."""
+    from junto.cli.checkup.shared import check_database_url, check_redis
+
+    findings = await check_database_url(settings.database_url) if settings.database_url is not None else []
+    return [*findings, await check_redis(settings.redis_url)] if settings.redis_url is not None else findings
 
 
 def _wants_builtin(settings: Settings) -> bool:

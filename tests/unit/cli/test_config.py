@@ -65,13 +65,34 @@ def test_check_of_a_missing_file() -> None:
     assert "cannot be read" in result.stderr
 
 
-@pytest.mark.parametrize(("variable", "value"), [("JUNTO_SECRETS_KEY", "k" * 32)])
-def test_check_warns_of_what_is_not_served_yet(variable: str, value: str) -> None:
-    """What is read and has no effect is said to have none, without its value."""
-    result = command("check", env={variable: value})
+def test_check_says_what_the_secrets_key_is_not_used_for() -> None:
+    """Without its value."""
+    result = command("check", env={"JUNTO_SECRETS_KEY": "k" * 32})
     assert result.exit_code == 0
-    assert "not used by this version" in result.stderr
-    assert value not in result.output
+    assert "stored bodies are not encrypted" in result.stderr
+    assert "k" * 32 not in result.output
+
+
+SHARED = {
+    "DATABASE_URL": "postgresql://u:canary@h/junto",
+    "JUNTO_ADMIN_KEY": "a" * 32,
+    "JUNTO_SECRETS_KEY": "s" * 32,
+    "REDIS_URL": "redis://h",
+}
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [("JUNTO_ADMIN_KEY", "JUNTO_ADMIN_KEY"), ("JUNTO_SECRETS_KEY", "JUNTO_SECRETS_KEY"), ("REDIS_URL", "redis_url")],
+)
+def test_check_misses_what_processes_on_one_postgres_have_to_share(variable: str, name: str) -> None:
+    """Each of them; nothing where all are there, and nothing on SQLite."""
+    result = command("check", env={**SHARED, variable: ""})
+    assert result.exit_code == 0
+    assert result.stderr.count(f"{name} is not set") == result.stderr.count("is not set") == 1
+    assert "is not set" not in command("check", env=SHARED).stderr
+    assert "is not set" not in command("check").stderr
+    assert "canary" not in result.output
 
 
 def test_check_has_nothing_to_say_about_a_redis_and_never_shows_its_password() -> None:

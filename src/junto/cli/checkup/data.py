@@ -25,8 +25,11 @@ _DATABASE = "junto.sqlite3"
 _JOURNAL = "journal"
 
 
-def check_data(data_dir: Path, *, is_running: bool) -> list[Finding]:
-    """Everything about the data directory; the files in it are looked at only while no Junto uses them."""
+def check_data(data_dir: Path, *, is_running: bool, has_database: bool = True) -> list[Finding]:
+    """Everything about the data directory; the files in it are looked at only while no Junto uses them.
+
+    `has_database`: the database is in it, not elsewhere.
+    """
     first = check_directory(data_dir)
     if first.level != "ok" or not data_dir.exists():
         return [first]
@@ -40,7 +43,8 @@ def check_data(data_dir: Path, *, is_running: bool) -> list[Finding]:
         fix = "If that is the Junto you meant to look at, name its port: server.port or --config."
         return [*findings, note("data lock", str(used), fix)]
     try:
-        return [*findings, check_database(data_dir / _DATABASE), check_journal(data_dir / _JOURNAL)]
+        database = [check_database(data_dir / _DATABASE)] if has_database else []
+        return [*findings, *database, check_journal(data_dir / _JOURNAL)]
     finally:
         lock.release()
 
