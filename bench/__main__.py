@@ -15,6 +15,7 @@ from rich.console import Console
 
 from bench import report
 from bench.drive import Broken
+from bench.jobs.run import run_jobs
 from bench.machine import choose_cores, describe, pinned
 from bench.process import ROOT, mock
 from bench.results import Results
@@ -29,6 +30,7 @@ from bench.subjects.subject import Subject
 from bench.targets import judge
 
 CACHE = ROOT / ".bench"
+_QUICK_JOBS_S = 1.0
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -38,6 +40,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--only", help="gateways to measure, by name, comma-separated")
     parser.add_argument("--unary", action="store_true", help="leave the streams out")
     parser.add_argument("--stream", action="store_true", help="only the streams")
+    parser.add_argument("--jobs", action="store_true", help="only the jobs")
+    parser.add_argument("--no-jobs", action="store_true", help="leave the jobs out")
     parser.add_argument("--no-memory", action="store_true", help="leave the 100,000 requests for memory out")
     parser.add_argument("--rounds", type=int, help="interleaved rounds (default 3)")
     parser.add_argument("--mock-port", type=int, default=0, help=f"port of the mock, for gateways in {VARIABLE}")
@@ -53,7 +57,11 @@ def plan_of(options: argparse.Namespace) -> Plan:
         plan = msgspec.structs.replace(plan, scenarios=UNARY if options.unary else STREAM)
     if options.rounds:
         plan = msgspec.structs.replace(plan, rounds=options.rounds)
-    if options.no_memory or options.stream:
+    if options.jobs:
+        plan = msgspec.structs.replace(plan, jobs_s=plan.jobs_s or _QUICK_JOBS_S)
+    elif options.no_jobs or options.only or options.unary or options.stream:
+        plan = msgspec.structs.replace(plan, jobs_s=0.0)
+    if options.no_memory or options.stream or options.jobs:
         plan = msgspec.structs.replace(plan, memory_requests=0)
     return plan
 
@@ -64,14 +72,17 @@ def subjects_of(options: argparse.Namespace) -> list[Subject]:
         Nginx(install=options.install_nginx),
         Junto(),
         Junto(translating=True),
+        Junto(keyed=True),
         Portkey(cache=CACHE),
         LiteLLM(tools=ROOT / ".tools", cache=CACHE),
         *extras(os.environ.get(VARIABLE, "")),
     ]
-    if options.only:
+    if options.jobs:
+        wanted = set()
+    elif options.only:
         wanted = set(options.only.split(","))
     elif options.quick:
-        wanted = {"nginx", "junto", "junto-translating"}
+        wanted = {"nginx", "junto", "junto-translating", "junto-keyed"}
     else:
         return known
     unknown = wanted - {subject.name for subject in known}
@@ -88,10 +99,13 @@ def measure(options: argparse.Namespace, console: Console, folder: Path) -> Resu
     subjects = subjects_of(options)
     with pinned(cores.load), mock(cores.load, options.mock_port) as upstream:
         stage = Stage(plan=plan, cores=cores, mock=upstream, folder=folder, console=console)
-        results = Results(when=when, took_s=0.0, machine=machine, plan=plan, rows=run(stage, subjects))
+        rows = run(stage, subjects) if subjects else []
+        results = Results(when=when, took_s=0.0, machine=machine, plan=plan, rows=rows)
         junto = results.row("junto")
         if junto is not None and plan.memory_requests:
             watch_memory(stage, next(s for s in subjects if s.name == "junto"), junto)
+        if plan.jobs_s:
+            results.jobs = run_jobs(stage)
     results.took_s = time.monotonic() - began
     results.verdicts = judge(results)
     return results
@@ -103,11 +117,17 @@ def label_of(options: argparse.Namespace) -> str:
         return str(options.label)
     if options.quick:
         return "quick"
-    return "partial" if options.only or options.unary or options.stream or options.no_memory else "latest"
+    return (
+        "partial"
+        if options.only or options.unary or options.stream or options.no_memory or options.jobs or options.no_jobs
+        else "latest"
+    )
 
 
 def complete(results: Results) -> bool:
     """Tell whether Junto, if asked for, and at least one gateway were measured; others may be missing."""
+    if results.jobs and not results.rows:
+        return any(row.rounds for row in results.jobs)
     junto = next((row for row in results.rows if row.name == "junto"), None)
     return any(row.samples for row in results.rows[1:]) and (junto is None or junto.missing is None)
 

@@ -4,24 +4,28 @@ Pure. A gateway that answers quickly but wrongly must show as errors, not as spe
 """
 
 import json
+from collections.abc import Callable
 from typing import Final, Literal
 
-SAMPLE: Final = {"unary": 50, "stream": 10}
+type Kind = Literal["unary", "stream", "job", "accepted"]
+"""`job`: one at its end; `accepted`: one that was queued."""
+
+SAMPLE: Final[dict[Kind, int]] = {"unary": 50, "stream": 10, "job": 50, "accepted": 50}
 """One answer in so many is decoded and compared."""
 
 
-def fault(kind: Literal["unary", "stream"], status: int, body: bytes, expect: str, *, decode: bool) -> str | None:
+def fault(kind: Kind, status: int, body: bytes, expect: str, *, decode: bool) -> str | None:
     """Return what is wrong with an answer, or None."""
-    if status != 200:
+    if status != (202 if kind == "accepted" else 200):
         return f"status {status}: {body[:160].decode(errors='replace')}"
     if kind == "stream" and b"data: [DONE]" not in body[-64:]:
         return "stream without [DONE]"
-    if kind == "unary" and not body:
+    if kind != "stream" and not body:
         return "empty body"
     if not decode:
         return None
     try:
-        text = streamed_text(body) if kind == "stream" else whole_text(body)
+        text = _TEXTS[kind](body)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         return f"not an OpenAI answer: {type(error).__name__}"
     return None if text == expect else f"wrong text: {text[:60]!r}"
@@ -43,3 +47,25 @@ def streamed_text(body: bytes) -> str:
             continue
         pieces += [choice["delta"].get("content") or "" for choice in json.loads(line[6:])["choices"]]
     return "".join(pieces)
+
+
+def job_text(body: bytes) -> str:
+    """Return the text of a job that is complete, which must carry usage."""
+    job = json.loads(body)
+    if job["status"] != "complete" or not job["tokens_out"]:
+        raise ValueError("not complete")
+    return str(job["response"])
+
+
+def accepted_status(body: bytes) -> str:
+    """Return the status of a job that was accepted, which must have an id."""
+    job = json.loads(body)
+    return str(job["status"]) if job["job_id"] else ""
+
+
+_TEXTS: Final[dict[Kind, Callable[[bytes], str]]] = {
+    "unary": whole_text,
+    "stream": streamed_text,
+    "job": job_text,
+    "accepted": accepted_status,
+}

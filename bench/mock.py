@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import httptools
 import uvloop
@@ -17,6 +17,18 @@ from bench import payload
 
 PACE_S: Final = 0.010
 """Seconds between two events of a stream."""
+
+AT_ONCE: Final = "/at-once"
+"""Before a path: a stream comes whole, so that only the gateway's own time is left."""
+
+SLOW: Final = "/slow"
+"""Before a path: the same after a while, so that many requests wait together."""
+
+SLOW_S: Final = 4.0
+"""That while, in seconds."""
+
+WAITING: Final = "/waiting"
+"""A page: the most requests that waited together since it was last read."""
 
 _SSE: Final = b"text/event-stream"
 _NDJSON: Final = b"application/x-ndjson"
@@ -48,6 +60,16 @@ def asks(body: bytes, key: bytes, *, default: bool = False) -> bool:
     return b"true" in body[at + len(key) : at + len(key) + 7]
 
 
+class Late(NamedTuple):
+    """An answer that is written after so many seconds."""
+
+    body: bytes
+    seconds: float
+
+
+type Answer = bytes | tuple[bytes, ...] | Late
+
+
 class Answers:
     """Every answer, prepared once."""
 
@@ -60,8 +82,11 @@ class Answers:
         self._anthropic = chunked(payload.anthropic_events(), _SSE)
         self._ollama = chunked(payload.ollama_lines(), _NDJSON)
         self._missing = whole(b'{"error":{"message":"no such path"}}', status=b"404 Not Found")
-        self._calls: dict[bytes, Callable[[bytes], bytes | tuple[bytes, ...]]] = {
+        self._whole_stream = b"".join(self._openai_usage)
+        self._calls: dict[bytes, Callable[[bytes], Answer]] = {
             b"/v1/chat/completions": self._on_openai,
+            AT_ONCE.encode() + b"/v1/chat/completions": self._on_openai_at_once,
+            SLOW.encode() + b"/v1/chat/completions": self._on_openai_slow,
             b"/v1/messages": self._on_anthropic,
             b"/api/chat": self._on_ollama,
         }
@@ -69,14 +94,16 @@ class Answers:
         self._pages = {
             b"/": whole(b"{}"),
             b"/v1/models": models,
+            AT_ONCE.encode() + b"/v1/models": models,
+            SLOW.encode() + b"/v1/models": models,
             b"/api/tags": tags,
             b"/api/ps": tags,
             b"/api/show": whole(payload.ollama_show()),
             b"/api/version": whole(b'{"version":"0.12.0"}'),
         }
 
-    def to(self, path: bytes, body: bytes) -> bytes | tuple[bytes, ...]:
-        """Return the bytes of an answer, or the paced writes of a stream."""
+    def to(self, path: bytes, body: bytes) -> Answer:
+        """Return the bytes of an answer, of one that comes late, or the paced writes of a stream."""
         call = self._calls.get(path)
         if call is not None:
             return call(body)
@@ -86,6 +113,12 @@ class Answers:
         if not asks(body, b'"stream"'):
             return self._completion
         return self._openai_usage if asks(body, b'"include_usage"') else self._openai
+
+    def _on_openai_at_once(self, body: bytes) -> bytes:
+        return self._whole_stream if asks(body, b'"stream"') else self._completion
+
+    def _on_openai_slow(self, body: bytes) -> Late:
+        return Late(self._on_openai_at_once(body), SLOW_S)
 
     def _on_anthropic(self, body: bytes) -> bytes | tuple[bytes, ...]:
         return self._anthropic if asks(body, b'"stream"') else self._message
@@ -121,12 +154,36 @@ class Stream:
             self._timer.cancel()
 
 
+class Waiting:
+    """How many late answers are awaited, and the most that ever were since it was last asked."""
+
+    def __init__(self) -> None:
+        self._now = 0
+        self._most = 0
+
+    def begin(self) -> None:
+        """One more waits."""
+        self._now += 1
+        self._most = max(self._most, self._now)
+
+    def end(self) -> None:
+        """One has its answer, or has gone."""
+        self._now -= 1
+
+    def page(self) -> bytes:
+        """Return the most as an answer, and begin again."""
+        most, self._most = self._most, self._now
+        return whole(b'{"most":%d}' % most)
+
+
 class Upstream(asyncio.Protocol):
     """One connection of the mock upstream."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, answers: Answers) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, answers: Answers, waiting: Waiting) -> None:
         self._loop = loop
         self._answers = answers
+        self._waiting = waiting
+        self._late: asyncio.TimerHandle | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._stream: Stream | None = None
@@ -138,10 +195,13 @@ class Upstream(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop a stream under way."""
+        """Stop a stream under way, and forget a late answer."""
         del exc
         if self._stream is not None:
             self._stream.stop()
+        if self._late is not None:
+            self._late.cancel()
+            self._waiting.end()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; a malformed request closes the connection."""
@@ -167,7 +227,12 @@ class Upstream(asyncio.Protocol):
         if transport is None:
             return
         answer = self._answers.to(path, parts[0] if len(parts) == 1 else b"".join(parts))
-        if isinstance(answer, bytes):
+        if path == WAITING.encode():
+            answer = self._waiting.page()
+        if isinstance(answer, Late):
+            self._waiting.begin()
+            self._late = self._loop.call_later(answer.seconds, self._answer_late, transport, answer.body)
+        elif isinstance(answer, bytes):
             # A HEAD answer must end after its head, or the next answer on this connection is misread.
             head_only = self._parser.get_method() == b"HEAD"
             transport.write(answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if head_only else answer)
@@ -175,13 +240,18 @@ class Upstream(asyncio.Protocol):
             self._stream = Stream(self._loop, transport.write, answer)
             self._stream.step()
 
+    def _answer_late(self, transport: asyncio.Transport, body: bytes) -> None:
+        self._late = None
+        self._waiting.end()
+        transport.write(body)
+
 
 async def serve(port: int) -> None:
     """Serve on 127.0.0.1 until cancelled; print the port once it accepts connections."""
     loop = asyncio.get_running_loop()
-    answers = Answers()
+    answers, waiting = Answers(), Waiting()
     listener = socket.create_server(("127.0.0.1", port), backlog=1024)
-    server = await loop.create_server(lambda: Upstream(loop, answers), sock=listener)
+    server = await loop.create_server(lambda: Upstream(loop, answers, waiting), sock=listener)
     print(listener.getsockname()[1], flush=True)
     await server.serve_forever()
 

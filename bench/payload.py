@@ -12,6 +12,13 @@ ANTHROPIC_MODEL: Final = "mock-claude"
 OLLAMA_MODEL: Final = "mock-llama"
 MODELS: Final = (MODEL, ANTHROPIC_MODEL, OLLAMA_MODEL)
 
+CLOUD_MODEL: Final = "mock-cloud-model"
+LOCAL_MODEL: Final = "mock-local-model"
+SLOW_MODEL: Final = "mock-slow-model"
+BUSY_MODEL: Final = "mock-busy-model"
+JOB_MODELS: Final = (CLOUD_MODEL, LOCAL_MODEL, SLOW_MODEL, BUSY_MODEL)
+"""What jobs ask for: done at once, queued, queued and slow, queued behind few slots."""
+
 EVENTS: Final = 100
 """Text-carrying events in one streamed answer."""
 
@@ -45,6 +52,21 @@ def request(*, model: str = MODEL, stream: bool = False, size: int = REQUEST_BYT
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     return _json(body)
+
+
+def job(*, model: str, wait_s: float | None = None, later: bool = False) -> str:
+    """Return the body of a job that says what `request` does, as clients write it."""
+    body: dict[str, Any] = {
+        "task_type": "bench",
+        "model": model,
+        "sensitivity": "public",
+        "system_prompt": "You are a terse assistant.",
+        "prompt": prose(100),
+        "max_tokens": 256,
+    }
+    if wait_s is not None:
+        body["wait_s"] = wait_s
+    return _json(body | ({"async": True} if later else {}))
 
 
 def prose(size: int) -> str:

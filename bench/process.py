@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -97,7 +97,8 @@ def running(subject: Subject, *, core: int, mock_port: int, folder: Path) -> Ite
         try:
             _await_answer(process, launch, folder / "log")
             took = time.perf_counter() - began
-            yield Gateway(name=subject.name, door=launch.door, pid=process.pid, slow=subject.slow, cold_start_s=took)
+            door = launch.door if launch.enter is None else replace(launch.door, headers=launch.enter(launch.door))
+            yield Gateway(name=subject.name, door=door, pid=process.pid, slow=subject.slow, cold_start_s=took)
         finally:
             end(process)
 

@@ -7,8 +7,10 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench.results import Results, Row, Verdict, added_ms, middle, ratio
+from bench.jobs import table as jobs_table
+from bench.results import Results, Row, added_ms, middle, ratio
 from bench.scenarios import Scenario
+from bench.verdicts import Verdict, number
 
 _STREAMS: tuple[tuple[Scenario, str], ...] = (
     ("stream", ""),
@@ -19,30 +21,22 @@ _STREAMS: tuple[tuple[Scenario, str], ...] = (
 Cell = Callable[[Results, Row], str]
 
 
-def _number(value: float | None, unit: str = "") -> str:
-    if value is None:
-        return "-"
-    if value >= 1000:
-        return f"{value:,.0f}{unit}"
-    return f"{value:.3g}{unit}"
-
-
 def _times(value: float | None) -> str:
-    return "" if value is None else f" ({_number(value)}x)"
+    return "" if value is None else f" ({number(value)}x)"
 
 
 def _unary(results: Results, row: Row) -> str:
     over = None if row.name == "direct" else ratio(row, "unary", results.row("nginx"))
-    return _number(row.cpu_us("unary")) + _times(over)
+    return number(row.cpu_us("unary")) + _times(over)
 
 
 def _stream(results: Results, row: Row) -> str:
     """Show the cost of an event; the translating Junto has one for each dialect of the upstream."""
     if row.name == "direct":
-        return _number(row.cpu_us("stream"))
+        return number(row.cpu_us("stream"))
     nginx = results.row("nginx")
     parts = [
-        f"{name}{_number(row.cpu_us(scenario))}{_times(ratio(row, scenario, nginx, 'stream'))}"
+        f"{name}{number(row.cpu_us(scenario))}{_times(ratio(row, scenario, nginx, 'stream'))}"
         for scenario, name in _STREAMS
         if row.of(scenario)
     ]
@@ -52,18 +46,18 @@ def _stream(results: Results, row: Row) -> str:
 def _large(results: Results, row: Row) -> str:
     del results
     cost = row.cpu_us("large")
-    return _number(cost / 1000 if cost else None)
+    return number(cost / 1000 if cost else None)
 
 
 def _latency(results: Results, row: Row) -> str:
     if row.name == "direct":
-        return _number(row.seen("latency", "p50")) + " alone"
-    return _number(added_ms(row, results.row("direct"), "latency", "p50"))
+        return number(row.seen("latency", "p50")) + " alone"
+    return number(added_ms(row, results.row("direct"), "latency", "p50"))
 
 
 def _memory(results: Results, row: Row) -> str:
     del results
-    idle, after = _number(row.idle_mb), _number(row.after_mb)
+    idle, after = number(row.idle_mb), number(row.after_mb)
     return "-" if row.idle_mb is None else f"{idle} / {after}"
 
 
@@ -74,29 +68,33 @@ def _errors(results: Results, row: Row) -> str:
 
 COLUMNS: tuple[tuple[str, Cell], ...] = (
     ("gateway", lambda _, row: f"{row.name} {row.version}".strip()),
-    ("requests/s", lambda _, row: _number(row.seen("unary", "rate"))),
+    ("requests/s", lambda _, row: number(row.seen("unary", "rate"))),
     ("CPU us/request (over nginx)", _unary),
     (
         "p50 / p99 ms, 32 conn.",
-        lambda _, row: f"{_number(row.seen('unary', 'p50'))} / {_number(row.seen('unary', 'p99'))}",
+        lambda _, row: f"{number(row.seen('unary', 'p50'))} / {number(row.seen('unary', 'p99'))}",
     ),
     ("added ms, 1 conn.", _latency),
     ("CPU us/event (over nginx)", _stream),
     ("400 kB body, CPU ms", _large),
-    ("cold start s", lambda _, row: _number(middle(row.cold_starts_s))),
+    ("cold start s", lambda _, row: number(middle(row.cold_starts_s))),
     ("RSS MB idle / after", _memory),
     ("errors", _errors),
 )
 
 
 def show(results: Results, console: Console) -> None:
-    """Print both tables."""
-    table = Table(title="Gateways in front of the same mock upstream", title_justify="left")
-    for index, (title, _) in enumerate(COLUMNS):
-        table.add_column(title, justify="left" if index == 0 else "right", overflow="fold")
-    for row in results.rows:
-        table.add_row(*_cells(results, row), style="red" if row.errors else None)
-    console.print(table)
+    """Print the tables."""
+    if len(results.rows) > 1:
+        gateways = _table("Gateways in front of the same mock upstream", [title for title, _ in COLUMNS])
+        for row in results.rows:
+            gateways.add_row(*_cells(results, row), style="red" if row.errors else None)
+        console.print(gateways)
+    if results.jobs:
+        jobs = _table(jobs_table.TITLE, [title for title, _ in jobs_table.COLUMNS])
+        for each in results.jobs:
+            jobs.add_row(*jobs_table.cells(each), style="red" if each.errors else None)
+        console.print(jobs)
     targets = Table(title="Targets", title_justify="left")
     for title in ("", "target", "wanted", "found"):
         targets.add_column(title)
@@ -106,6 +104,13 @@ def show(results: Results, console: Console) -> None:
     console.print(targets)
     for note in _notes(results):
         console.print(f"[dim]{note}[/dim]")
+
+
+def _table(title: str, columns: list[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    return table
 
 
 def write(results: Results, folder: Path, label: str) -> tuple[Path, Path]:
@@ -123,8 +128,9 @@ def markdown(results: Results) -> str:
     lines = [
         f"# Benchmark of {results.when}",
         "",
-        *_grid(titles, [_cells(results, row) for row in results.rows]),
+        *(_grid(titles, [_cells(results, row) for row in results.rows]) if results.rows else ()),
         "",
+        *_jobs(results),
         *_grid(
             ["target", "wanted", "found", "met"],
             [[v.target, v.wanted, v.found, _mark(v)] for v in results.verdicts],
@@ -134,6 +140,13 @@ def markdown(results: Results) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _jobs(results: Results) -> list[str]:
+    if not results.jobs:
+        return []
+    titles = [title for title, _ in jobs_table.COLUMNS]
+    return [*_grid(titles, [jobs_table.cells(row) for row in results.jobs]), ""]
 
 
 def _cells(results: Results, row: Row) -> list[str]:
@@ -172,6 +185,7 @@ def _notes(results: Results) -> list[str]:
     ]
     if machine.load_average_before > 0.5:
         notes.append("The machine was busy: believe the ratios, not the rates and latencies.")
+    notes += jobs_table.notes(results.jobs)
     notes += [f"{row.name} was not measured: {row.missing}" for row in results.rows if row.missing is not None]
     notes += [f"{row.name}: {reason}" for row in results.rows for reason in row.reasons]
     return notes

@@ -4,11 +4,13 @@ from statistics import median
 
 import msgspec
 
+from bench.jobs.results import JobsRow
 from bench.machine import Machine
 from bench.measure import Slope
 from bench.payload import EVENTS
 from bench.scenarios import Plan, Scenario
 from bench.spec import Outcome
+from bench.verdicts import Verdict
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,15 +81,6 @@ class Row(msgspec.Struct, kw_only=True):
         return sorted({reason for sample in self.samples for reason in sample.outcome.reasons})
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """One target and what was found; `met` is None when it could not be judged."""
-
-    target: str
-    wanted: str
-    found: str
-    met: bool | None
-
-
 class Results(msgspec.Struct, kw_only=True):
     """A whole run."""
 
@@ -96,6 +89,7 @@ class Results(msgspec.Struct, kw_only=True):
     machine: Machine
     plan: Plan
     rows: list[Row]
+    jobs: list[JobsRow] = []
     verdicts: list[Verdict] = []
 
     def row(self, name: str) -> Row | None:

@@ -30,6 +30,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     settle_s: float = 0.4
     cold_starts: int = 3
     memory_requests: int = 100_000
+    jobs_s: float = 2.0
     scenarios: tuple[Scenario, ...] = UNARY + STREAM
 
 
@@ -44,6 +45,7 @@ QUICK: Final = Plan(
     settle_s=0.2,
     cold_starts=1,
     memory_requests=0,
+    jobs_s=0.0,
 )
 
 
@@ -52,6 +54,8 @@ def applies(scenario: Scenario, gateway: Gateway) -> bool:
     dialects = gateway.door.stream_models
     if dialects:
         return scenario.startswith("stream-") and scenario.removeprefix("stream-") in dialects
+    if gateway.door.unary_only:
+        return scenario in {"unary", "latency"}
     if scenario == "half":
         return not gateway.slow
     return not scenario.startswith("stream-")

@@ -3,9 +3,9 @@
 Plain values that cross a process boundary as JSON. No I/O.
 """
 
-from typing import Literal
-
 import msgspec
+
+from bench.answers import Kind
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -15,7 +15,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     path: str
     body: str
     expect: str
-    kind: Literal["unary", "stream"] = "unary"
+    kind: Kind = "unary"
     headers: dict[str, str] = {}
     connections: int = 32
     requests: int | None = None

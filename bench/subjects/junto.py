@@ -6,18 +6,24 @@ import sys
 from pathlib import Path
 
 from bench import payload
+from bench.subjects.client import PRICES, entering, new_admin_key
 from bench.subjects.subject import Door, Launch, Unavailable
 
 
 class Junto:
-    """`junto serve` with the mock as its only backend; `translating` adds one backend for each other dialect."""
+    """`junto serve` with the mock as its only backend.
+
+    `translating` adds one backend for each other dialect; `keyed` asks every caller for a key, and has limits, a budget and
+    prices behind it.
+    """
 
     slow = False
 
-    def __init__(self, *, translating: bool = False) -> None:
+    def __init__(self, *, translating: bool = False, keyed: bool = False) -> None:
         self._translating = translating
+        self._keyed = keyed
         self._program = Path(sys.executable).with_name("junto")
-        self.name = "junto-translating" if translating else "junto"
+        self.name = "junto-translating" if translating else "junto-keyed" if keyed else "junto"
 
     def obtain(self) -> str:
         """Find the command beside the running Python."""
@@ -37,13 +43,19 @@ class Junto:
             ]
             dialects = {"anthropic": payload.ANTHROPIC_MODEL, "ollama": payload.OLLAMA_MODEL}
         path = folder / "junto.yaml"
+        configuration: dict[str, object] = {"builtin_model": "off", "backends": backends}
+        if self._keyed:
+            configuration["auth"] = {"mode": "keys"}
+            (folder / "pricing.yaml").write_text(PRICES, encoding="utf-8")
         # JSON is YAML, and needs no quoting rules.
-        path.write_text(json.dumps({"builtin_model": "off", "backends": backends}), encoding="utf-8")
-        argv = (str(self._program), "serve", "--config", str(path), "--port", str(port))
-        return Launch(
-            argv=(*argv, "--data-dir", str(folder / "data")),
-            door=Door(port=port, stream_models=dialects),
-        )
+        path.write_text(json.dumps(configuration), encoding="utf-8")
+        argv = [str(self._program), "serve", "--config", str(path), "--port", str(port)]
+        argv += ["--data-dir", str(folder / "data")]
+        if not self._keyed:
+            return Launch(argv=tuple(argv), door=Door(port=port, stream_models=dialects))
+        key = new_admin_key()
+        door = Door(port=port, headers={"Authorization": f"Bearer {key}"}, unary_only=True)
+        return Launch(argv=tuple(argv), door=door, env={"JUNTO_ADMIN_KEY": key}, enter=entering(key))
 
 
 def _backend(name: str, provider: str, url: str, model: str) -> dict[str, object]:

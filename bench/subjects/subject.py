@@ -3,7 +3,7 @@
 Shapes only: starting, timing and ending is `bench.process`'s business, the same for every gateway.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +28,8 @@ class Door:
     model: str = payload.MODEL
     stream_models: Mapping[str, str] = field(default_factory=dict)
     """Models whose upstream speaks another dialect, by the dialect's name."""
+    unary_only: bool = False
+    """Only whole answers are measured through it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,8 @@ class Launch:
     env: Mapping[str, str] = field(default_factory=dict)
     patience_s: float = 30.0
     """Seconds until the first good answer, at most."""
+    enter: Callable[[Door], Mapping[str, str]] | None = None
+    """Called after the first good answer: what callers are measured with instead of the door's own headers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
