@@ -7,11 +7,12 @@ committed, and not before. A caller that goes away changes nothing about its job
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from junto.core.errors import Conflict, InvalidField, NotFound
+from junto.core.errors import Conflict, InvalidField, NotFound, Overloaded
 from junto.jobs.request import decode_request
 from junto.jobs.telling import ended_unrun
 from junto.ports.jobs import Idempotency, JobQuery, NewJob, Status
@@ -169,7 +170,10 @@ class Jobs:
         until = self._clock.monotonic() + seconds
         while True:
             await _news_of_end(listener, min(_LOOK_SECONDS, max(0.0, until - self._clock.monotonic())), self._clock)
-            job = await self._store.find(job.tenant_id, job.id) or job
+            with contextlib.suppress(
+                Overloaded
+            ):  # it is accepted: while the database is away there is nothing else to tell
+                job = await self._store.find(job.tenant_id, job.id) or job
             if job.status.is_end or self._clock.monotonic() >= until:
                 return job
 

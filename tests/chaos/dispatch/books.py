@@ -85,6 +85,13 @@ class Books:
         found = self.ask("SELECT spent_nano, reserved_nano, limit_nano FROM budgets")
         return [(int(row["spent_nano"]), int(row["reserved_nano"]), int(row["limit_nano"])) for row in found]
 
+    def leased(self) -> int:
+        """What a process had drawn without hearing of it, when its database went away: held until the lease is over, by no job."""
+        (found,) = self.ask(
+            "SELECT coalesce(sum(amount_nano), 0)::bigint AS nano FROM reservations WHERE holder LIKE '%:%'"
+        )
+        return int(found["nano"])
+
     def ledger_sum(self) -> int:
         """What everything has cost."""
         (found,) = self.ask("SELECT coalesce(sum(cost_nano), 0)::bigint AS cost FROM ledger")

@@ -70,4 +70,4 @@ def test_restarts_of_postgres_lose_nothing_and_double_nothing(
     assert verdict.charged == verdict.due
     assert sorted(exchanges) == sorted(told.answered)
     assert books.ledger_sum() == verdict.due + PRICE * len(exchanges)
-    assert books.budgets() == [(books.ledger_sum(), 0, 100_000_000_000)]
+    assert books.budgets() == [(books.ledger_sum(), books.leased(), 100_000_000_000)]
