@@ -6,11 +6,13 @@ import json
 import re
 import shutil
 import subprocess
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from junto.bootstrap.known import known_providers
 from junto.settings.load import parse
@@ -57,11 +59,60 @@ def test_images_have_a_version_and_no_host(image: str) -> None:
 
 def test_what_is_installed_is_locked_by_hashes_and_runs_no_code() -> None:
     [install] = [line for line in of("RUN") if "pip install" in line]
-    for option in ("--require-hashes", "--no-deps", "--only-binary :all:", "-r /tmp/run.txt"):
+    for option in ("--require-hashes", "--no-deps", "--only-binary :all:", "-r /tmp/run.txt", "-r /tmp/otel.txt"):
         assert option in install
-    assert "requirements/run.txt /tmp/run.txt" in of("COPY")
+    assert {"requirements/run.txt /tmp/run.txt", "container/otel.txt /tmp/otel.txt"} <= set(of("COPY"))
     assert not of("ADD")
     assert not re.search(r"curl|wget|--index-url|--extra-index-url|https?://(?!127\.0\.0\.1)", DOCKERFILE)
+
+
+def locked(file: str) -> dict[str, str]:
+    """Each package of a lock file with its text: version and hashes."""
+    entries = re.findall(r"^[a-z0-9].*?(?=^[a-z0-9]|\Z)", (ROOT / file).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return {re.split("==", entry)[0]: entry for entry in entries}
+
+
+def needed(package: str, found: set[str]) -> set[str]:
+    """A package and all that it needs here, extras aside."""
+    name = re.sub(r"[-_.]+", "-", package).lower()
+    if name not in found:
+        found.add(name)
+        for requirement in map(Requirement, metadata.requires(name) or ()):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                needed(requirement.name, found)
+    return found
+
+
+def test_traces_and_the_drivers_of_postgres_and_redis_are_in_the_image() -> None:
+    """The extra `otel` whole, of the very versions that everything else is locked to."""
+    run, otel, everything = (
+        locked(file) for file in ("requirements/run.txt", "container/otel.txt", "requirements/dev.txt")
+    )
+    assert {"psycopg", "psycopg-binary", "redis", "taskiq-redis"} <= run.keys()
+    extra = [Requirement(one) for one in metadata.requires("junto") or () if "extra" in one]
+    for package in extra:
+        assert needed(package.name, set()) <= run.keys() | otel.keys()
+    assert {name: everything[name] for name in otel} == otel
+    assert not run.keys() & otel.keys()
+
+
+def test_prompts_and_seeds_are_where_the_configuration_of_the_image_looks_for_them() -> None:
+    assert {"prompts /etc/junto/prompts", "seed /etc/junto/seed"} <= set(of("COPY"))
+    assert parse("", {}, ServeOptions(), known_providers=known_providers()).prompts_dir == Path("prompts")
+
+
+def test_junto_is_no_superuser_and_serves_as_another_login_than_it_migrates_as() -> None:
+    services = COMPOSE["services"]
+    logins = {name: services[name]["environment"]["DATABASE_URL"].split("/")[2].split(":")[0] for name in OURS}
+    assert logins == {"migrate": "junto_owner", "api": "junto", "worker": "junto"}
+    given = services["postgres"]["environment"]
+    assert "POSTGRES_USER" not in given  # the superuser keeps its usual name
+    script = (ROOT / "container" / "postgres" / "logins.sh").read_text("utf-8")
+    for variable in ("DATABASE_OWNER_PASSWORD", "DATABASE_PASSWORD"):
+        assert f"\\getenv {'owner_password' if 'OWNER' in variable else 'password'} {variable}" in script
+        assert variable in given
+    passwords = [given[name] for name in given]
+    assert len(set(passwords)) == 3
 
 
 def test_the_image_is_built_in_stages_and_runs_as_nobody_special() -> None:
@@ -122,9 +173,9 @@ def test_every_variable_that_is_handed_to_junto_is_one_that_it_reads() -> None:
 
 def test_secrets_must_be_set_and_none_has_a_default() -> None:
     for name, default in _USED.findall((ROOT / "compose.yaml").read_text("utf-8")):
-        if name in {"POSTGRES_PASSWORD", "JUNTO_ADMIN_KEY", "JUNTO_SECRETS_KEY"}:
+        if name.endswith("_PASSWORD") or name in {"JUNTO_ADMIN_KEY", "JUNTO_SECRETS_KEY"}:
             assert default.startswith(":?")
-    assert not re.search(r"^(POSTGRES_PASSWORD|\w+_KEY)=.", EXAMPLE, re.MULTILINE)
+    assert not re.search(r"^(\w+_PASSWORD|\w+_KEY)=.", EXAMPLE, re.MULTILINE)
 
 
 def test_nothing_is_reachable_from_other_machines() -> None:
@@ -161,7 +212,9 @@ def test_every_volume_that_is_mounted_is_declared() -> None:
     mounted = {
         each.partition(":")[0] for service in COMPOSE["services"].values() for each in service.get("volumes", ())
     }
-    assert mounted == set(COMPOSE["volumes"])
+    folders = {name for name in mounted if name.startswith("./")}
+    assert mounted - folders == set(COMPOSE["volumes"])
+    assert all((ROOT / name).is_dir() for name in folders)
 
 
 def test_ollama_is_there_only_when_asked_for() -> None:
