@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from junto.core.errors import BodyTooLarge
+from junto.web.cycle import read_whole
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -20,15 +21,12 @@ async def read_body(receive: Receive, limit: int, declared: int | None) -> bytes
     """The whole body; raises BodyTooLarge over the limit (at once when its length is declared), CallerGone."""
     if declared is not None and declared > limit:
         raise _too_large(limit)
-    message = await receive()
-    if message["type"] != "http.request":
-        raise CallerGone
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
-    return await _read_rest(receive, limit, body)
+    body = read_whole(receive)
+    if body is None:
+        return await _received(receive, limit)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
 
 
 async def checked_body(request: Request, limit: int) -> bytes:
@@ -52,9 +50,9 @@ def bounded(receive: Receive, limit: int) -> Receive:
     return receive_within
 
 
-async def _read_rest(receive: Receive, limit: int, first: bytes) -> bytes:
-    pieces = [first]
-    size = len(first)
+async def _received(receive: Receive, limit: int) -> bytes:
+    pieces = []
+    size = 0
     more = True
     while more:
         if size > limit:

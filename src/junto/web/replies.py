@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from junto.core.errors import JuntoError, RateLimited
 from junto.dialects.wire import Rendering
-from junto.web.server import piece_writer, write_whole
+from junto.web.cycle import piece_writer, write_whole
 
 if TYPE_CHECKING:
     from junto.dialects.wire import Wire

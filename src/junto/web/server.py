@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from junto.web.cycle import Cycle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from junto.web.outbox import Outbox, Refusal
 
@@ -43,7 +48,9 @@ class JuntoProtocol(HttpToolsProtocol):
         self._watched: asyncio.Task[Any] | None = None
         self._idle_since: float | None = None
         self._outbox: Outbox | None = None  # where an answer of this connection may wait
-        self._to_start: tuple[RequestResponseCycle, Any] | None = None
+        self._to_start: Cycle | None = None
+        self._asked = b""  # the URL of the request before, and where it goes: path, raw path, query
+        self._target = ("", b"", b"")
         self._parsing = False
 
     def leave(self, answer: bytes, outbox: Outbox, refusal: Refusal) -> None:
@@ -87,7 +94,10 @@ class JuntoProtocol(HttpToolsProtocol):
             self._receiving_since = self.loop.time()
         self._overhead += len(data)
         self._parsing = True
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._not_understood(error)
         self._parsing = False
         if self._to_start is not None:
             self._start()
@@ -96,12 +106,19 @@ class JuntoProtocol(HttpToolsProtocol):
         elif self._overhead > MAX_HEAD_BYTES or len(self.headers or ()) > MAX_HEADERS:
             self._refuse(b"431 Request Header Fields Too Large", b"The request's headers are too large.")
 
+    def _not_understood(self, error: Exception) -> None:
+        """No HTTP; or a wish to speak something else, which is none of ours: it is served as if it had not been said."""
+        if isinstance(error, httptools.HttpParserError):
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._idle_since = None
         self._receiving_since = self.loop.time()
         self._in_head = True
-        self.scope["extensions"] = {HANGUP: self}  # type: ignore[dict-item]
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # trailers are dropped
@@ -119,27 +136,68 @@ class JuntoProtocol(HttpToolsProtocol):
         if is_large or len(self.headers) > MAX_HEADERS:
             self._refuse(b"431 Request Header Fields Too Large", b"The request's headers are too large.")
             return
-        super().on_headers_complete()
-        if 0 < len(self.pipeline) <= MOST_PIPELINED:
-            self.flow.resume_reading()  # a socket that is not read does not tell that its caller has gone
+        earlier: Cycle | None = self.cycle  # type: ignore[assignment]  # None before the first, whatever uvicorn says
+        self.cycle = cycle = self._begun()
+        if earlier is None or earlier.response_complete:
+            self._start_asgi_task(cycle, self.app)
+            return
+        self.pipeline.appendleft((cycle, self.app))
+        if len(self.pipeline) > MOST_PIPELINED:
+            self.flow.pause_reading()  # up to there it is read: an unread socket does not tell that its caller has gone
+
+    def _begun(self) -> Cycle:
+        parser = self.parser
+        version = parser.get_http_version()
+        path, raw_path, query = self._where()
+        scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": "",
+            "headers": self.headers,
+            "method": parser.get_method().decode("ascii"),
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "extensions": {HANGUP: self},
+        }
+        keep_alive = version != "1.0" and parser.should_keep_alive()
+        return Cycle(self, scope, keep_alive=keep_alive, expects=self.expect_100_continue)
+
+    def _where(self) -> tuple[str, bytes, bytes]:
+        """The path, as text and as it came, and the query: most requests of a connection go where the one before went."""
+        if self.url != self._asked:
+            parsed = httptools.parse_url(self.url)
+            path = parsed.path.decode("ascii")
+            self._target = (unquote(path) if "%" in path else path, parsed.path, parsed.query or b"")
+            self._asked = self.url
+        return self._target
 
     def on_body(self, body: bytes) -> None:
         self._overhead = 0
-        if not self.transport.is_closing():  # else the request was refused, and nobody waits for it
-            super().on_body(body)
+        cycle: Any = self.cycle
+        if cycle.response_complete or self.transport.is_closing():
+            return  # else the request was refused, or answered early, and nobody waits for it
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.wake()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         """Start once all that was received is parsed: small requests are whole then, and are served without a wait."""
         if self._parsing:
-            self._to_start = (cycle, app)
+            self._to_start = cycle
         else:
             super()._start_asgi_task(cycle, app)
 
     def _start(self) -> None:
         if self._to_start is None:
             return
-        (cycle, app), self._to_start = self._to_start, None
-        task = asyncio.Task(cycle.run_asgi(app), loop=self.loop, eager_start=True)
+        cycle, self._to_start = self._to_start, None
+        task = asyncio.Task(cycle.run_asgi(self.app), loop=self.loop, eager_start=True)
         if not task.done():
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
@@ -154,9 +212,11 @@ class JuntoProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._receiving_since = None
-        if self.transport.is_closing():
+        cycle: Any = self.cycle
+        if self.transport.is_closing() or cycle.response_complete:
             return
-        super().on_message_complete()
+        cycle.more_body = False
+        cycle.wake()
         if not self.pipeline:
             self.flow.resume_reading()  # the whole body is here, so now only the caller's hang-up is of interest
 
@@ -201,54 +261,6 @@ class JuntoProtocol(HttpToolsProtocol):
                 % (status, len(body), body)
             )
         self.transport.close()
-
-
-def write_whole(send: object, head: bytes, body: bytes, outbox: Outbox, refusal: Refusal) -> bool:
-    """Write a whole answer past ASGI, if `send` is uvicorn's own and nothing was sent yet; False: it must go through `send`.
-
-    `head` is the status line and header lines, checked by whoever prepared them. It does what uvicorn's `send` does for a start and a
-    body of known length, without checking each header anew for each answer. The answer leaves by the outbox, which commits its
-    record first.
-    """
-    cycle = getattr(send, "__self__", None)
-    if type(cycle) is not RequestResponseCycle or cycle.response_started or cycle.flow.write_paused:
-        return False
-    if cycle.disconnected:
-        return True
-    connection = getattr(cycle.on_response, "__self__", None)
-    if not isinstance(connection, JuntoProtocol) or not cycle.keep_alive:
-        return False
-    cycle.response_started = True
-    cycle.waiting_for_100_continue = False
-    lines = [head]
-    for name, value in cycle.default_headers:
-        lines += (name, b": ", value, b"\r\n")
-    lines += (b"content-length: %d\r\n\r\n" % len(body), body)
-    connection.leave(b"".join(lines), outbox, refusal)
-    cycle.response_complete = True
-    cycle.message_event.set()
-    cycle.on_response()
-    return True
-
-
-def piece_writer(send: object) -> Callable[[bytes], bool] | None:
-    """A function that writes one piece of a chunked body past ASGI; None where `send` is not uvicorn's own.
-
-    For after the head was sent. The function gives False, and has written nothing, while the caller reads too slowly: then
-    the piece must go through `send`, which waits.
-    """
-    cycle = getattr(send, "__self__", None)
-    if type(cycle) is not RequestResponseCycle or not cycle.chunked_encoding:
-        return None
-    flow, write = cycle.flow, cycle.transport.write
-
-    def write_piece(piece: bytes) -> bool:
-        if flow.write_paused or cycle.disconnected:
-            return False
-        write(b"%x\r\n%b\r\n" % (len(piece), piece))
-        return True
-
-    return write_piece
 
 
 async def sweep_slow_callers(connections: Iterable[Any], *, every: float = SWEEP_SECONDS) -> None:
