@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from junto.storage.journal import Journal
 from junto.storage.lock import DataDirLock
 from junto.storage.repositories.ledger import LedgerWriter
 from junto.storage.retention import Retention
+from junto.storage.sealing import Sealer, find_library
 from junto.storage.sessions import Sessions
 from junto.storage.writer import ExchangeWriter
 from junto.web.app import INFERENCE
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AsyncExitStack
 
+    from junto.core.secret import Secret
     from junto.ports.clock import Clock
     from junto.settings.model import Settings
 
@@ -67,6 +70,12 @@ def locked(settings: Settings, database: Database) -> Iterator[None]:
         yield
 
 
+def sealer_of(secret: Secret | None) -> Sealer | None:
+    """What encrypts stored bodies; None without a secret, and where there is no AES-GCM here (`junto serve` warns of that)."""
+    make = None if secret is None else find_library()
+    return None if secret is None or make is None else Sealer(secret, make, entropy=secrets.token_bytes)
+
+
 async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Storage:
     """Open everything, the lock on the data directory first; raises DataDirInUse, SchemaError, Overloaded."""
     database = database_of(settings)
@@ -75,8 +84,9 @@ async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) 
     left = journal.open().records
     stack.callback(journal.close)
     await stack.enter_async_context(database)
-    sessions = Sessions(database)
-    writer = ExchangeWriter(sessions, compress=settings.storage.compress, along=[LedgerWriter().post])
+    sealer = sealer_of(settings.secrets_key)
+    sessions = Sessions(database, sealer=sealer)
+    writer = ExchangeWriter(sessions, compress=settings.storage.compress, along=[LedgerWriter().post], sealer=sealer)
     flusher = Flusher(journal, writer)
     flusher.start()
     stack.push_async_callback(flusher.stop)
@@ -89,6 +99,7 @@ async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) 
         sessions,
         fold_answer=answer_folder(wires),
         waiting=lambda: (journal.waiting_rows, journal.waiting_bytes),
+        sealer=sealer,
     )
     return Storage(
         journal=journal,

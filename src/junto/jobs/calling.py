@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from junto.core.completion import Completion, Folder
-from junto.core.errors import UpstreamFailed
+from junto.core.errors import JuntoError, UpstreamFailed
 from junto.core.events import TextDelta
 from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.usage import estimate_tokens
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
 _WATCHED_SECONDS: Final = 10.0
 _MOST_FOLLOWED = 1024 * 1024  # characters of an answer that can be followed as they come; the rest is there at the end
+
+
+class Unreadable(JuntoError):
+    """What was stored of a job's request is damaged, or encrypted under a secret that is not in force."""
+
+    code = "unreadable"
 
 
 class Progress:
@@ -122,6 +128,8 @@ async def _take(events: list[Event], folder: Folder, progress: Progress) -> None
 def arrival_of(claim: Claim, id: str) -> Arrival:
     """The request of an attempt, at the tier that is in force for the job."""
     job = claim.job
+    if not job.request:
+        raise Unreadable("What the job asks cannot be read any more: see the log for the reason.")
     request = decode_request(job.request)
     return Arrival(
         id=id,

@@ -80,7 +80,9 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def decode_request(stored: bytes) -> JobRequest:
-    """The request as it was stored."""
+    """The request as it was stored; an empty one of nobody where what was stored cannot be read."""
+    if not stored:
+        return JobRequest(caller=JobCaller(client=""), model="", messages=())
     return msgspec.json.decode(stored, type=JobRequest)
 
 

@@ -102,6 +102,8 @@ def _result(job: Job) -> dict[str, Any]:
         view["finish_reason"] = job.finish_reason
         if job.answer:
             view |= msgspec.json.decode(job.answer)
+        else:
+            view["unreadable"] = "The stored answer cannot be read any more: the administrator's log says why."
     elif job.status is Status.FAILED:
         error = error_of(job)
         view["error"] = {"type": error.type, "code": error.code, "message": error.message}

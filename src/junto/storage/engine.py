@@ -15,7 +15,7 @@ from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from junto.storage import schema
+from junto.storage import aiosqlite_hops, schema
 from junto.storage.away import told_when_away
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def _sqlite(path: Path, pragmas: Sequence[str], *, connections: int) -> AsyncEng
         max_overflow=0,
         pool_use_lifo=True,
         hide_parameters=True,  # an error that is logged must not show what callers said
+        connect_args={"async_creator_fn": aiosqlite_hops.connect},
     )
 
     @event.listens_for(engine.sync_engine, "connect")

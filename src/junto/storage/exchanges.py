@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from junto.core.money import usd_from_nano
 from junto.storage.bodies import Packed, unpack
 from junto.storage.folding import readable
+from junto.storage.sealing import unsealed
 from junto.storage.sessions import OPERATOR
 from junto.storage.tables.exchanges import BODIES, EXCHANGES
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from junto.ports.stores import ExchangeQuery
     from junto.storage.folding import FoldAnswer
+    from junto.storage.sealing import Sealer
     from junto.storage.sessions import Sessions
 
 MOST_PER_PAGE = 200
@@ -38,10 +40,18 @@ class StoredExchanges:
     journal and not in the database yet.
     """
 
-    def __init__(self, sessions: Sessions, *, fold_answer: FoldAnswer, waiting: Callable[[], tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        *,
+        fold_answer: FoldAnswer,
+        waiting: Callable[[], tuple[int, int]],
+        sealer: Sealer | None = None,
+    ) -> None:
         self._sessions = sessions
         self._fold_answer = fold_answer
         self._waiting = waiting
+        self._sealer = sealer
 
     async def page(self, query: ExchangeQuery) -> list[dict[str, Any]]:
         """Metadata, newest first, at most 200: the record's fields, with `usage` as one object and `cost_usd` as a string."""
@@ -95,7 +105,8 @@ class StoredExchanges:
         if row["content"] is None:
             return {"request": None, "answer": None}
         try:
-            request, answer = unpack(Packed(row["codec"], row["content"]), row["request_bytes"])
+            packed = unsealed(Packed(row["codec"], row["content"]), self._sealer, row["tenant"], row["id"])
+            request, answer = unpack(packed, row["request_bytes"])
         except ValueError as error:
             return {"request": None, "answer": None, "unreadable": str(error)}
         folded = self._fold_answer(row["answer_wire"], bool(row["answer_stream"]), answer) if answer else None

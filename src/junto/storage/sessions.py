@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from junto.storage.engine import Database
+    from junto.storage.sealing import Sealer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,16 @@ _ENTER: Final = select(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One transaction in one scope. `now_ms` is the database's clock, the only one that decides what has expired."""
+    """One transaction in one scope. `now_ms` is the database's clock, the only one that decides what has expired.
+
+    `sealer` is what bodies are encrypted with, where they are.
+    """
 
     connection: AsyncConnection
     scope: Scope
     now_ms: ColumnElement[int]
     filtered: bool = True
+    sealer: Sealer | None = None
 
     def within(self, table: Table) -> ColumnElement[bool]:
         """The condition that keeps a statement to the rows of this session's scope."""
@@ -71,9 +76,10 @@ class Session:
 class Sessions:
     """Begins sessions. `filtered=False` is for the test that shows that Postgres alone keeps tenants apart."""
 
-    def __init__(self, database: Database, *, filtered: bool = True) -> None:
+    def __init__(self, database: Database, *, filtered: bool = True, sealer: Sealer | None = None) -> None:
         self._database = database
         self._filtered = filtered
+        self._sealer = sealer
 
     @asynccontextmanager
     async def write(self, scope: Scope) -> AsyncIterator[Session]:
@@ -96,7 +102,13 @@ class Sessions:
         if connection.dialect.name == "postgresql":
             role, tenant = ("junto_app", scope.id) if isinstance(scope, Tenant) else ("junto_operator", "")
             await connection.execute(_ENTER, {"role": role, "tenant": tenant})
-        return Session(connection=connection, scope=scope, now_ms=_now_ms(connection), filtered=self._filtered)
+        return Session(
+            connection=connection,
+            scope=scope,
+            now_ms=_now_ms(connection),
+            filtered=self._filtered,
+            sealer=self._sealer,
+        )
 
 
 def _now_ms(connection: AsyncConnection) -> ColumnElement[int]:

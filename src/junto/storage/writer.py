@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from junto.core.exchange import ExchangeRecord
     from junto.storage.bodies import Packed
     from junto.storage.bulk import Row
+    from junto.storage.sealing import Sealer
     from junto.storage.sessions import Session, Sessions
 
 _SLICE_ROWS = 16  # prepared at a stretch on the event loop: a fraction of a millisecond
@@ -53,8 +54,11 @@ type Along = Callable[[Session, Sequence[ExchangeRecord]], Awaitable[None]]
 class ExchangeWriter:
     """A Sink in a database. Each of `along` is called with the records of a batch, in its transaction."""
 
-    def __init__(self, sessions: Sessions, *, compress: bool = True, along: Sequence[Along] = ()) -> None:
+    def __init__(
+        self, sessions: Sessions, *, compress: bool = True, along: Sequence[Along] = (), sealer: Sealer | None = None
+    ) -> None:
         self._sessions = sessions
+        self._sealer = sealer
         self._along = along
         self._packer = Packer(compress=compress)
         self._plain = attrgetter(*_PLAIN)
@@ -74,6 +78,8 @@ class ExchangeWriter:
                 continue  # it is here for what is written along
             packed = await self._packed(record)
             if packed is not None:
+                if self._sealer is not None:
+                    packed = self._sealer.seal(packed, record.tenant, record.id)
                 bodies.append((record.id, packed.codec, packed.content, record.tenant))
             rows.append(self._row(record, len(packed.content) if packed is not None else 0))
             unsliced_rows += 1

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping, Table
 
     from junto.storage.engine import Database
+    from junto.storage.sealing import Sealer
 
 LEASE = 30_000
 PLENTY = Room(1000, 1000)
@@ -42,8 +43,8 @@ ANSWERED = Ending(
 class Desk:
     """Jobs of the tenants `default` and `other`, and of their clients `cli_a`, `cli_b` and `cli_o`."""
 
-    def __init__(self, database: Database) -> None:
-        self.sessions = Sessions(database)
+    def __init__(self, database: Database, sealer: Sealer | None = None) -> None:
+        self.sessions = Sessions(database, sealer=sealer)
         parts: dict[str, Any] = {"ledger": LedgerWriter(), "fairness": VirtualTime()}
         keeping: dict[str, Any] = {"keeps_bodies": lambda tier: tier != "confidential"}
         self.jobs = StoredJobs(self.sessions, **parts, **keeping)

@@ -330,3 +330,12 @@ async def test_text_is_told_while_somebody_watches_and_no_piece_twice() -> None:
     assert "one two three four five six".startswith(text)
     assert len(text) > 5
     bench.news.stop()
+
+
+async def test_a_job_whose_request_cannot_be_read_has_failed_and_nobody_is_asked() -> None:
+    bench = Bench()
+    claim = a_claim()
+    await bench.run(msgspec.structs.replace(claim, job=msgspec.structs.replace(claim.job, request=b"")))
+    ending = bench.store.ending
+    assert (ending.status, ending.error_code) == (Status.FAILED, "unreadable")
+    assert not bench.provider.calls

@@ -25,6 +25,7 @@ from junto.storage.repositories.jobs_rows import (
     job_of,
     open_attempt,
     pack,
+    sealed,
     target,
 )
 from junto.storage.sessions import OPERATOR, Tenant
@@ -63,6 +64,7 @@ class StoredJobs:
             if job.reserve_nano and job.budgets:
                 await money.reserve_for_job(session, holder=job.id, budgets=job.budgets, nano=job.reserve_nano)
             last_tag, now = await _last_tag(session, job)
+            packed = sealed(session, packed, job.tenant_id, job.id, "request")
             row = _row(now, job, packed, self._fairness.tag(last_tag, job.charge), worker, lease_ms)
             await session.execute(_INSERT, row)
             written = job_of({column.name: row[column.name] for column in HEAD})

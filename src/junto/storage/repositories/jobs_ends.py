@@ -11,7 +11,7 @@ from junto.core.usage import Usage
 from junto.ports.jobs import Ending, Job, Status
 from junto.ports.money import Charge
 from junto.storage.repositories import money
-from junto.storage.repositories.jobs_rows import pack
+from junto.storage.repositories.jobs_rows import pack, sealed
 from junto.storage.repositories.outbox import add_webhook
 from junto.storage.tables.jobs import JOBS, TRIAGE_DECISIONS
 
@@ -30,7 +30,7 @@ async def end_job(
     session: Session, ledger: LedgerWriter, guard: ColumnElement[bool], job: Job, ending: Ending
 ) -> int | None:
     """End the job if the guard still finds it, and say when; None, and nothing done, when it does not."""
-    values = await _values(session, ending)
+    values = await _values(session, job, ending)
     ended = (await session.execute(update(JOBS).where(guard).values(values).returning(JOBS.c.finished_ms))).first()
     if ended is None:
         return None
@@ -73,8 +73,10 @@ async def end_unrun(  # noqa: PLR0917  the job, its end and why
     )
 
 
-async def _values(session: Session, ending: Ending) -> dict[str, Any]:
-    answer = await pack(ending.answer) if ending.answer else None
+async def _values(session: Session, job: Job, ending: Ending) -> dict[str, Any]:
+    answer = None
+    if ending.answer:
+        answer = sealed(session, await pack(ending.answer), job.tenant_id, job.id, "answer")
     values: dict[str, Any] = {
         "status": ending.status.value,
         "finished_ms": session.now_ms,

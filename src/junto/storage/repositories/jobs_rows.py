@@ -6,12 +6,14 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from sqlalchemy import and_, select, update
 
 from junto.core.errors import Overloaded
 from junto.jobs.model import TRANSITIONS, Event
 from junto.ports.jobs import Claim, Job, JobAttempt, OnCrash, Status
 from junto.storage.bodies import Packed, Packer, unpack
+from junto.storage.sealing import unsealed
 from junto.storage.tables.jobs import JOB_ATTEMPTS, JOBS
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, RowMapping, Update
 
+    from junto.storage.sealing import Sealer
     from junto.storage.sessions import Scope, Session, Sessions
 
 _PATIENCE_SECONDS: Final = 10.0
@@ -56,11 +59,18 @@ async def pack(body: bytes) -> Packed:
     return Packer().pack(body, b"")
 
 
-def unpacked(codec: str, content: bytes | None) -> bytes:
-    """A body as it was; b"" where none is kept."""
-    if content is None:
+def sealed(session: Session, packed: Packed, *place: str) -> Packed:
+    """The body encrypted for that place (tenant, job, which body), where bodies are."""
+    return packed if session.sealer is None else session.sealer.seal(packed, *place)
+
+
+def unpacked(packed: Packed, sealer: Sealer | None, *place: str) -> bytes:
+    """A body as it was; b"", and a word in the log, where it cannot be read: one such job must not stop the others."""
+    try:
+        body, rest = unpack(unsealed(packed, sealer, *place), 0)
+    except ValueError as error:
+        structlog.get_logger().error("job_body_unreadable", place=place, error=str(error))
         return b""
-    body, rest = unpack(Packed(codec, content), 0)
     return body or rest
 
 
@@ -74,16 +84,17 @@ def target(status: Status, event: Event) -> str:
     return TRANSITIONS[status, event].value
 
 
-def job_of(row: RowMapping | Mapping[str, Any]) -> Job:
-    """The job of a row, with those bodies that were selected."""
+def job_of(row: RowMapping | Mapping[str, Any], sealer: Sealer | None = None) -> Job:
+    """The job of a row, with those bodies that were selected; `sealer` is the session's."""
     fields: dict[str, Any] = {name: value for name, value in row.items() if name in _PLAIN}
     for name in ("default_route", "local", "cancel_requested"):
         fields[name] = bool(fields[name])
     fields["status"] = Status(fields["status"])
     fields["on_crash"] = OnCrash(fields["on_crash"])
     for name in ("request", "answer"):
-        if name in row:
-            fields[name] = unpacked(row[f"{name}_codec"], row[name])
+        if row.get(name) is not None:
+            packed = Packed(row[f"{name}_codec"], row[name])
+            fields[name] = unpacked(packed, sealer, row["tenant_id"], row["id"], name)
     return Job(**fields)
 
 
@@ -100,7 +111,7 @@ async def find_job(
     if tenant_id is not None:
         asked = asked.where(JOBS.c.tenant_id == tenant_id)
     row = (await session.execute(asked.with_for_update() if lock else asked)).mappings().first()
-    return None if row is None else job_of(row)
+    return None if row is None else job_of(row, session.sealer)
 
 
 def held(session: Session, claim: Claim) -> ColumnElement[bool]:

@@ -85,9 +85,7 @@ class StoredSweep:
                 lapsed.append(Lapsed(job=end, status=Status.FAILED))
             return lapsed
 
-    async def _end(
-        self, session: Session, job: Job, status: Status, said: tuple[str, str], make_id: MakeId
-    ) -> Job:
+    async def _end(self, session: Session, job: Job, status: Status, said: tuple[str, str], make_id: MakeId) -> Job:
         forget = not self._keeps_bodies(job.sensitivity)
         webhook_id = make_id("evt")
         return await end_unrun(session, self._ledger, job, status, *said, webhook_id=webhook_id, forget_request=forget)

@@ -88,7 +88,7 @@ class StoredWork:
         )
         claims = {}
         for row in taken.mappings():
-            job = job_of(row)
+            job = job_of(row, session.sealer)
             await open_attempt(session, job, worker)
             self._fairness.served(job.served_order)
             claim = Claim(job=job, worker=worker, attempt=job.attempts, remaining_ms=row["remaining_ms"])

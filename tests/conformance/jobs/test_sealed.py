@@ -1,0 +1,56 @@
+"""What is stored of jobs is encrypted where there is a secret, and one that cannot be read stops no other."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+
+from junto.core.secret import Secret
+from junto.storage.sealing import Sealer
+from tests.unit.storage.toy_aead import Toy
+
+from .desk import ANSWERED, Desk
+
+if TYPE_CHECKING:
+    from junto.storage.engine import Database
+
+pytestmark = pytest.mark.anyio
+
+
+def sealer(secret: str = "a secret of the tests") -> Sealer:
+    return Sealer(Secret(secret), Toy, entropy=secrets.token_bytes)
+
+
+async def test_requests_and_answers_lie_encrypted_and_are_read_as_they_were(desk: Desk, database: Database) -> None:
+    sealed = Desk(database, sealer())
+    claim = await sealed.claimed()
+    assert claim.job.request == b'{"prompt":"Who?"}'
+    await sealed.work.finish(claim, ANSWERED)
+    assert (await sealed.job(claim.job)).answer == ANSWERED.answer
+    [row] = await desk.rows_of_jobs()
+    assert b"Who" not in row["request"]
+    assert b"Yes" not in row["answer"]
+    assert "+aesgcm:" in row["request_codec"]
+
+
+async def test_what_was_stored_before_there_was_a_secret_is_still_read(desk: Desk, database: Database) -> None:
+    job = await desk.submit()
+    claim = await Desk(database, sealer()).claim()
+    assert claim is not None
+    assert (claim.job.id, claim.job.request) == (job.id, b'{"prompt":"Who?"}')
+
+
+@pytest.mark.parametrize("other", ["another secret", None])
+async def test_a_job_that_cannot_be_read_is_claimed_without_its_words_and_stops_no_other(
+    desk: Desk, database: Database, other: str | None
+) -> None:
+    unreadable = await Desk(database, sealer()).submit()
+    now = desk if other is None else Desk(database, sealer(other))
+    readable = await now.submit(id="job_readable")
+    claims = [await now.claim(), await now.claim()]
+    assert {claim.job.id: claim.job.request for claim in claims if claim is not None} == {
+        unreadable.id: b"",
+        readable.id: b'{"prompt":"Who?"}',
+    }
