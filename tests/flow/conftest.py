@@ -1,4 +1,8 @@
-"""Fixtures of the flow tests: the usual stage, set once a file, and a script that nobody has used yet."""
+"""Fixtures of the flow tests: the usual stage, set once a file, a script that nobody has used yet, and the databases.
+
+`database` and `fresh_database` are what the environment says of a database. A file whose Junto is started with one of them runs
+twice: on SQLite, and whole on Postgres in one process, with the worker inside.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,41 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conformance.conftest import postgres
 from tests.flow.stage import MODELS, Stage, set_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.conformance.databases import Postgres
     from tests.upstreams import Script
+
+__all__ = ["postgres"]
+
+DATABASES = ["sqlite", "postgres"]
+
+
+def environment_of(request: pytest.FixtureRequest, name: str) -> Iterator[dict[str, str]]:
+    """A new database of that kind."""
+    if name == "sqlite":
+        yield {}
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.fresh()
+    yield {"DATABASE_URL": url}
+    server.drop(url)
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def database(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """One for the whole file."""
+    yield from environment_of(request, request.param)
+
+
+@pytest.fixture(params=DATABASES)
+def fresh_database(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """One for each test."""
+    yield from environment_of(request, request.param)
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ NOTHING = {"jobs": 0, "requests": 0, "failures": 0, "tokens_in": 0, "tokens_out"
 
 
 @pytest.fixture(scope="module")
-def junto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningJunto]:
-    with RunningJunto(tmp_path_factory.mktemp("data"), {"auth": {"mode": "keys"}}) as junto:
+def junto(tmp_path_factory: pytest.TempPathFactory, database: dict[str, str]) -> Iterator[RunningJunto]:
+    with RunningJunto(tmp_path_factory.mktemp("data"), {"auth": {"mode": "keys"}}, environ=database) as junto:
         yield junto
 
 

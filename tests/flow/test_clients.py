@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import openai
 import pytest
 
+from tests.flow.conftest import environment_of
 from tests.flow.running import RunningJunto
 from tests.upstreams import OllamaEmulator, OllamaModel, OpenAIEmulator
 
@@ -52,17 +54,21 @@ class Company:
         return self.junto.http.post("/v1/chat/completions", json=body, headers=headers)
 
 
-@pytest.fixture(scope="module", params=["open", "keys"])
+@pytest.fixture(scope="module", params=["open", "keys", "keys-postgres"])
 def company(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Company]:
-    """In both modes: a key that is presented counts in either."""
+    """In both modes: a key that is presented counts in either. And on both databases."""
+    mode, _, database = request.param.partition("-")
     able = OllamaModel(name=LOCAL, capabilities=("completion",))
     with OllamaEmulator(models=[able]) as ollama, OpenAIEmulator() as cloud:
         backends = [
             {"name": "desk", "provider": "ollama", "url": ollama.url, "slots": 4},
             {"name": "gpts", "provider": "openai", "url": cloud.base_url},
         ]
-        config = {"auth": {"mode": request.param}, "backends": backends}
-        with RunningJunto(tmp_path_factory.mktemp("data"), config) as junto:
+        config = {"auth": {"mode": mode}, "backends": backends}
+        with (
+            contextmanager(environment_of)(request, database or "sqlite") as environ,
+            RunningJunto(tmp_path_factory.mktemp("data"), config, environ=environ) as junto,
+        ):
             yield Company(junto, ollama.script, cloud.script)
 
 

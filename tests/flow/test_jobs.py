@@ -74,7 +74,7 @@ def local() -> Fake:
 
 
 @pytest.fixture
-def house(tmp_path: Path, cloud: Fake, local: Fake) -> Iterator[House]:
+def house(tmp_path: Path, fresh_database: dict[str, str], cloud: Fake, local: Fake) -> Iterator[House]:
     absent = Fake("ollama", models=(), probe_failure=UpstreamFailure(FailureKind.CONNECT))
     fakes = {"cloud": cloud, "local": local, "ollama": absent}
 
@@ -87,8 +87,11 @@ def house(tmp_path: Path, cloud: Fake, local: Fake) -> Iterator[House]:
             {"name": "local", "provider": "fake", "locality": "local", "models": ["local-model"], "slots": 1},
         ],
         "outbound": {"allow": ["127.0.0.1"]},
+        "jobs": {"worker": "on"},
     }
-    with RunningJunto(tmp_path, config, make_provider=make, jitter=lambda: 0.0, job_options=QUICK) as junto:
+    with RunningJunto(
+        tmp_path, config, environ=fresh_database, make_provider=make, jitter=lambda: 0.0, job_options=QUICK
+    ) as junto:
         yield House(junto, cloud, local)
 
 

@@ -27,10 +27,10 @@ def upstream() -> Iterator[OpenAIEmulator]:
 
 
 @pytest.fixture
-def junto(tmp_path: Path, upstream: OpenAIEmulator) -> Iterator[RunningJunto]:
+def junto(tmp_path: Path, fresh_database: dict[str, str], upstream: OpenAIEmulator) -> Iterator[RunningJunto]:
     backends = [{"name": "up", "provider": "openai", "url": upstream.base_url, "locality": "local"}]
-    config = {"backends": backends, "outbound": {"allow": ["127.0.0.1"]}}
-    with RunningJunto(tmp_path, config) as junto:
+    config = {"backends": backends, "outbound": {"allow": ["127.0.0.1"]}, "jobs": {"worker": "on"}}
+    with RunningJunto(tmp_path, config, environ=fresh_database) as junto:
         yield junto
 
 

@@ -64,7 +64,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory, database: dict[str, str]) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
     (folder / "prompts" / "shared").mkdir(parents=True)
     (folder / "prompts" / "shared" / "greeting.md").write_text("Greet briefly.\n")
@@ -74,7 +74,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             {"name": "desk", "provider": "ollama", "url": desk.url, "slots": 4},
             {"name": "gpts", "provider": "openai", "url": cloud.base_url},
         ]
-        with RunningJunto(folder, {"backends": backends}) as junto:
+        with RunningJunto(folder, {"backends": backends}, environ=database) as junto:
             yield House(junto, desk.script, cloud.script, folder)
 
 

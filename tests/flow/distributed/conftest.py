@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.conftest import postgres
 from tests.conformance.redis_server import running_redis
 from tests.flow.distributed.site import Site, running_site
 
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conformance.databases import Postgres
-
-__all__ = ["postgres"]
 
 
 @pytest.fixture(scope="session")
