@@ -288,3 +288,53 @@ def test_an_unknown_model_is_told_to_anthropics_clients_in_their_words(junto: Ru
     assert (theirs.status_code, httpx2.get(url).status_code) == (404, 404)
     assert MODEL in complaint("anthropic", theirs)
     assert MODEL in complaint("openai", httpx2.get(url))
+
+
+JOB = {"task_type": "bio", "prompt": "Who?"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "told"),
+    [
+        ("POST", "/jobs", b"", (422, "A JSON body is needed.", None)),
+        ("POST", "/jobs", b"[1]", (422, "The body has to be a JSON object.", None)),
+        ("POST", "/jobs", b"{", (400, "The body is not valid JSON.", None)),
+        ("POST", "/jobs", {}, (422, "task_type: it is required.", "task_type")),
+        ("POST", "/jobs", {**JOB, "odd": 1}, (422, "odd: there is no such field here.", "odd")),
+        ("POST", "/jobs", {**JOB, "tenant_id": "other"}, (422, "tenant_id: there is no such field here.", "tenant_id")),
+        ("POST", "/jobs", {**JOB, "model": "nope"}, (404, "There is no model 'nope' here.", "model")),
+        ("PUT", "/prompts/bio", {}, (422, "body: it is required.", "body")),
+        ("PUT", "/prompts/bio", {"body": 5}, (422, "body: Input should be a valid string.", "body")),
+        ("POST", "/clients", {"name": "a", "key": "mine"}, (422, "key: there is no such field here.", "key")),
+        ("GET", "/jobs?limit=0", None, (422, "limit: Input should be greater than or equal to 1.", "limit")),
+        (
+            "GET",
+            "/admin/responses?sensitivity=secret",
+            None,
+            (422, "sensitivity: Input should be 'public', 'internal' or 'confidential'.", "sensitivity"),
+        ),
+        (
+            "POST",
+            "/routing/explain",
+            {"needs": ["fly"]},
+            (
+                422,
+                "There is no ability 'fly'. There are: chat, embeddings, json_schema, reasoning, tools, vision.",
+                "needs",
+            ),
+        ),
+    ],
+)
+def test_jobs_and_administration_say_what_is_wrong_where(
+    junto: RunningJunto, method: str, path: str, body: Any, told: tuple[int, str, str | None]
+) -> None:
+    content = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+    headers = {**junto.admin, "content-type": "application/json"}
+    answer = junto.http.request(method, path, content=content, headers=headers)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["message"], error.get("param")) == told
+
+
+def test_a_header_that_is_wrong_is_named_as_it_is_written(junto: RunningJunto) -> None:
+    answer = junto.http.post("/jobs", json=JOB, headers={"idempotency-key": "k" * 300})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, "Idempotency-Key")

@@ -39,8 +39,11 @@ class Routes:
 def resolve_routed(snapshot: Snapshot, routed: Routed) -> Resolution:
     """Where a routed request may be answered: the route's model, then its fallback, then whatever follows the two by rule.
 
-    A name that nothing has now is passed over; raises UnknownModel when both are such.
+    A name that nothing has now is passed over; raises UnknownModel when both are such. Where the caller named the model itself,
+    that is it.
     """
+    if routed.keeps_model:
+        return snapshot.resolve(routed.model)
     preferred = _find(snapshot, routed.model)
     fallback = None if routed.fallback is None else _find(snapshot, routed.fallback)
     if preferred is None and fallback is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -60,13 +60,25 @@ async def _junto_error(request: Request, error: Exception) -> Response:
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     first = error.errors()[0] if isinstance(error, RequestValidationError) and error.errors() else {}
-    if first.get("type") == "json_invalid":
-        return error_response(request, MalformedBody("The body is not valid JSON."))
-    where = ".".join(str(part) for part in first.get("loc", ()) if part not in {"body", "query", "path"})
-    return error_response(
-        request,
-        InvalidField(f"{where or 'The request'}: {first.get('msg', 'is invalid')}.", param=where or None),
-    )
+    return error_response(request, _in_words(first))
+
+
+def _in_words(wrong: Mapping[str, Any]) -> JuntoError:
+    """What the framework's validation found, in words for people; `loc` begins with the part of the request."""
+    kind = wrong.get("type")
+    part, *steps = wrong.get("loc") or ("",)
+    where = ".".join(str(step) for step in steps)
+    if kind == "json_invalid":
+        return MalformedBody("The body is not valid JSON.")
+    if part == "body" and not steps:
+        return InvalidField("A JSON body is needed." if kind == "missing" else "The body has to be a JSON object.")
+    if part == "header":
+        where = "-".join(word.capitalize() for word in where.split("-"))
+    if kind == "extra_forbidden":
+        return InvalidField(f"{where}: there is no such field here.", param=where)
+    if kind == "missing":
+        return InvalidField(f"{where}: it is required.", param=where)
+    return InvalidField(f"{where or 'The request'}: {wrong.get('msg', 'is invalid')}.", param=where or None)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

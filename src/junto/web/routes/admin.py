@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query
 
 from junto.core.errors import NotFound
+from junto.core.exchange import Outcome
 from junto.ports.stores import ExchangeQuery
 from junto.routing.facts import DeploymentFacts
 from junto.web.deps import Admin, Services
@@ -54,8 +55,8 @@ async def responses(  # noqa: PLR0917  one parameter a filter
     model: Annotated[str | None, Query(max_length=300)] = None,
     backend: Annotated[str | None, Query(max_length=300)] = None,
     client: Annotated[str | None, Query(max_length=300)] = None,
-    sensitivity: Annotated[str | None, Query(max_length=20)] = None,
-    outcome: Annotated[str | None, Query(max_length=20)] = None,
+    sensitivity: Literal["public", "internal", "confidential"] | None = None,
+    outcome: Outcome | None = None,
     since_ms: Annotated[int | None, Query(ge=0)] = None,
 ) -> dict[str, Any]:
     """Stored exchanges, newest first, without bodies; `next` is the `before` of the following page."""
@@ -66,7 +67,7 @@ async def responses(  # noqa: PLR0917  one parameter a filter
         backend=backend,
         client=client,
         sensitivity=sensitivity,
-        outcome=outcome,
+        outcome=None if outcome is None else outcome.value,
         since_ms=since_ms,
     )
     page = await services.exchanges.page(query)

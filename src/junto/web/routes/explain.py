@@ -37,6 +37,7 @@ _DAY_MS = 86_400_000
 _PAGE = 500  # clients read at a time
 _SLICE = 100  # recorded requests at a stretch; the event loop runs in between
 _NAMES = tuple(sorted(name.lower() for name in Capability.__members__ if name != "NONE"))
+_THERE_ARE = f" There are: {', '.join(_NAMES)}."
 
 
 class Question(Strict):
@@ -180,6 +181,6 @@ def _needs(names: list[str]) -> Capability:
     for name in names:
         if name.lower() not in _NAMES:
             hint = did_you_mean(name.lower(), _NAMES)
-            raise InvalidField(f"There is no ability {name[:50]!r}.{hint}", param="needs")
+            raise InvalidField(f"There is no ability {name[:50]!r}.{hint or _THERE_ARE}", param="needs")
         needs |= Capability[name.upper()]
     return needs or Capability.CHAT
