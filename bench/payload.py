@@ -15,9 +15,8 @@ MODELS: Final = (MODEL, ANTHROPIC_MODEL, OLLAMA_MODEL)
 CLOUD_MODEL: Final = "mock-cloud-model"
 LOCAL_MODEL: Final = "mock-local-model"
 SLOW_MODEL: Final = "mock-slow-model"
-BUSY_MODEL: Final = "mock-busy-model"
-JOB_MODELS: Final = (CLOUD_MODEL, LOCAL_MODEL, SLOW_MODEL, BUSY_MODEL)
-"""What jobs ask for: done at once, queued, queued and slow, queued behind few slots."""
+JOB_MODELS: Final = (CLOUD_MODEL, LOCAL_MODEL, SLOW_MODEL)
+"""What jobs ask for: done at once, queued, queued and slow."""
 
 EVENTS: Final = 100
 """Text-carrying events in one streamed answer."""

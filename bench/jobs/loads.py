@@ -1,9 +1,8 @@
-"""The loads of the jobs' part, in their order: the last one leaves a backlog behind. Pure."""
+"""The loads of the jobs' part, in their order. Pure."""
 
 from typing import Final
 
 from bench import payload
-from bench.jobs.subject import BUSY_SLOTS
 from bench.mock import AT_ONCE
 from bench.process import Gateway
 from bench.spec import Load
@@ -12,7 +11,6 @@ from bench.subjects.subject import CHAT_PATH
 WAITING: Final = 500
 """Jobs that wait for their upstream at the same time."""
 
-_ROOM: Final = 500
 _CALLERS: Final = 16
 _MANY: Final = 8
 
@@ -67,17 +65,17 @@ def waiting(gateway: Gateway) -> Load:
 
 
 def accepted(gateway: Gateway, seconds: float) -> Load:
-    """Jobs that are written down behind a backlog. The warm-up fills the worker's room, so that accepting is measured alone."""
+    """Jobs that are written down behind a backlog."""
     return Load(
         port=gateway.door.port,
         path="/jobs",
         headers=dict(gateway.door.headers),
-        body=payload.job(model=payload.BUSY_MODEL, later=True),
+        body=payload.job(model=payload.SLOW_MODEL, later=True),
         expect="pending",
         kind="accepted",
         connections=_CALLERS,
         seconds=seconds,
-        warm_requests=_ROOM + BUSY_SLOTS + 100,
+        warm_requests=100,
     )
 
 

@@ -20,6 +20,13 @@ from bench.subjects.subject import Unavailable
 
 PLACES: Final = ("sqlite", "sqlite-keyed", "postgres")
 
+_LOADS: Final[tuple[tuple[str, Callable[[Gateway, float], Load]], ...]] = (
+    ("at_once", loads.at_once),
+    ("at_once_many", loads.many_at_once),
+    ("queued", loads.queued),
+    ("queued_many", loads.many_queued),
+)
+
 
 def run_jobs(stage: Stage) -> list[JobsRow]:
     """Measure jobs on every database that can be had."""
@@ -37,43 +44,38 @@ def _round(stage: Stage, row: JobsRow, number: int) -> None:
     )
     try:
         with database as url:
-            subject = JobsJunto(row.name, url=url, keyed=row.name.endswith("keyed"))
-            folder = stage.folder / f"jobs-{row.name}-{number}"
-            port = stage.mock.door.port
-            with running(subject, core=stage.cores.gateway, mock_port=port, folder=folder) as gateway:
-                row.rounds.append(_measure(stage, gateway, f"round {number + 1}: jobs on {row.name}"))
+            row.rounds.append(_measure(stage, row.name, url, number))
     except Unavailable as reason:
         row.missing = str(reason)
         stage.console.print(f"[yellow]jobs on {row.name}: {reason}[/yellow]")
 
 
-def _measure(stage: Stage, gateway: Gateway, title: str) -> JobsRound:
-    def measured(load: Load, what: str, target: Gateway = gateway) -> Measured:
-        stage.console.print(f"[dim]{title}: {what}[/dim]")
-        return drive(load, target.pid, settle_s=stage.plan.settle_s)
+def _measure(stage: Stage, name: str, url: str | None, number: int) -> JobsRound:
+    def begun(*, busy: bool) -> AbstractContextManager[Gateway]:
+        subject = JobsJunto(name, url=url, keyed=name.endswith("keyed"), busy=busy)
+        folder = stage.folder / f"jobs-{name}-{number}{'-busy' * busy}"
+        return running(subject, core=stage.cores.gateway, mock_port=stage.mock.door.port, folder=folder)
 
-    seconds, idle = stage.plan.jobs_s, resident_mb(gateway.pid)
-    direct = measured(loads.direct(stage.mock, min(seconds, 0.5)), "the upstream alone", stage.mock)
-    one: Callable[[Gateway, float], Load]
-    found = {}
-    for name, one in (
-        ("at_once", loads.at_once),
-        ("at_once_many", loads.many_at_once),
-        ("queued", loads.queued),
-        ("queued_many", loads.many_queued),
-    ):
-        found[name] = measured(one(gateway, seconds), name).outcome
-    _most_waiting(stage.mock)
-    waiting = measured(loads.waiting(gateway), f"{loads.WAITING} waiting")
-    most, waiting_mb = _most_waiting(stage.mock), resident_mb(gateway.pid)
-    accepted = measured(loads.accepted(gateway, seconds), "accepted")
+    def measured(load: Load, what: str, gateway: Gateway) -> Measured:
+        stage.console.print(f"[dim]round {number + 1}: jobs on {name}: {what}[/dim]")
+        return drive(load, gateway.pid, settle_s=stage.plan.settle_s)
+
+    seconds, found = stage.plan.jobs_s, {}
+    found["direct"] = measured(loads.direct(stage.mock, min(seconds, 0.5)), "the upstream alone", stage.mock).outcome
+    with begun(busy=False) as gateway:
+        idle_mb = resident_mb(gateway.pid)
+        for what, load in _LOADS:
+            found[what] = measured(load(gateway, seconds), what, gateway).outcome
+        _most_waiting(stage.mock)
+        found["waiting"] = measured(loads.waiting(gateway), f"{loads.WAITING} waiting", gateway).outcome
+        most, waiting_mb = _most_waiting(stage.mock), resident_mb(gateway.pid)
+    with begun(busy=True) as gateway:
+        accepted = measured(loads.accepted(gateway, seconds), "accepted", gateway)
     return JobsRound(
-        direct=direct.outcome,
         **found,
-        waiting=waiting.outcome,
         waiting_most=most,
         waiting_mb=waiting_mb,
-        idle_mb=idle,
+        idle_mb=idle_mb,
         accepted=accepted.outcome,
         accepted_cpu_s=accepted.cpu_s,
     )

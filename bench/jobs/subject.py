@@ -11,20 +11,22 @@ from bench.subjects.client import PRICES, entering, new_admin_key
 from bench.subjects.subject import Door, Launch
 
 BUSY_SLOTS: Final = 2
+"""Of the only local backend, where jobs are to wait."""
 
 
 class JobsJunto:
     """`junto serve` with its worker in the same process. `url` is the database's, None for SQLite.
 
-    `keyed`: every job comes from a client with a key, limits, a budget and prices.
+    `keyed`: every job comes from a client with a key, limits, a budget and prices. `busy`: its local hardware has all hands full.
     """
 
     slow = False
 
-    def __init__(self, name: str, *, url: str | None = None, keyed: bool = False) -> None:
+    def __init__(self, name: str, *, url: str | None = None, keyed: bool = False, busy: bool = False) -> None:
         self.name = name
         self._url = url
         self._keyed = keyed
+        self._busy = busy
         self._program = Path(sys.executable).with_name("junto")
 
     def obtain(self) -> str:
@@ -34,16 +36,20 @@ class JobsJunto:
     def launch(self, *, port: int, mock_port: int, folder: Path) -> Launch:
         """Write junto.yaml; jobs for the cloud run at once, those for local models wait in the queue."""
         base = f"http://127.0.0.1:{mock_port}"
+        cloud = {"locality": "cloud"}
+        backends = [
+            _backend("mock", f"{base}/v1", payload.MODEL) | cloud,
+            _backend("mock-cloud", f"{base}{AT_ONCE}/v1", payload.CLOUD_MODEL) | cloud,
+        ]
+        if self._busy:
+            backends.append(_backend("mock-local", f"{base}{SLOW}/v1", payload.SLOW_MODEL) | {"slots": BUSY_SLOTS})
+        else:
+            backends.append(_backend("mock-local", f"{base}{AT_ONCE}/v1", payload.LOCAL_MODEL))
+            backends.append(_backend("mock-slow", f"{base}{SLOW}/v1", payload.SLOW_MODEL))
         configuration: dict[str, object] = {
             "builtin_model": "off",
             "jobs": {"worker": "on"},
-            "backends": [
-                _backend("mock", f"{base}/v1", payload.MODEL),
-                _backend("mock-cloud", f"{base}{AT_ONCE}/v1", payload.CLOUD_MODEL) | {"locality": "cloud"},
-                _backend("mock-local", f"{base}{AT_ONCE}/v1", payload.LOCAL_MODEL),
-                _backend("mock-slow", f"{base}{SLOW}/v1", payload.SLOW_MODEL),
-                _backend("mock-busy", f"{base}{SLOW}/v1", payload.BUSY_MODEL) | {"slots": BUSY_SLOTS},
-            ],
+            "backends": backends,
         }
         if self._keyed:
             configuration["auth"] = {"mode": "keys"}

@@ -94,7 +94,7 @@ class OneHopConnection(aiosqlite.Connection):
 
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         self._asked += 1
-        return await super()._execute(self._counted, partial(fn, *args, **kwargs))
+        return await super()._execute(self._counted, partial(fn, *args, **kwargs))  # type: ignore[no-untyped-call]
 
     def _counted(self, work: Callable[[], Any]) -> Any:
         """Runs in the thread, which alone writes the count."""

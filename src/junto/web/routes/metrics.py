@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from junto.core.errors import JuntoError, NotFound
 from junto.ports.summaries import LONGEST_DAYS, SummaryQuery
 from junto.web.accept import quality
-from junto.web.deps import Services, admin_of
+from junto.web.deps import Services, administrator
 
 if TYPE_CHECKING:
     from junto.web.services import WebServices
@@ -50,7 +50,7 @@ def _wants_json(request: Request, services: WebServices) -> bool:
     if json < text or not json:
         return False
     try:
-        admin_of(request, services)
+        administrator(request, services)
     except JuntoError:
         if json > text:
             raise
