@@ -78,7 +78,9 @@ def unsealed(packed: Packed, sealer: Sealer | None, *place: str) -> Packed:
     if _MARK not in packed.codec:
         return packed
     if sealer is None:
-        raise ValueError("the stored bodies are encrypted, and JUNTO_SECRETS_KEY is not set")
+        raise ValueError(
+            "the stored bodies are encrypted, and JUNTO_SECRETS_KEY is not set, or the package cryptography is not installed"
+        )
     return sealer.unseal(packed, *place)
 
 

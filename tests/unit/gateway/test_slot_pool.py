@@ -11,6 +11,7 @@ from junto.gateway.attempt import Attempt, Ending
 from junto.gateway.exchange import Exchange
 from junto.gateway.runtime import Target
 from junto.gateway.slots import Slot, SlotPool
+from junto.ports.observer import SwapEnded
 from junto.providers.fake import Fake
 from junto.telemetry.observers import Observers
 from tests.unit.gateway.one_backend import OneBackend
@@ -173,3 +174,24 @@ async def test_a_job_lets_those_who_wait_for_their_answer_go_first() -> None:
     first.release(0)
     await asyncio.gather(*waiting)
     assert order == ["person", "job"]
+
+
+class _Told(Observers):
+    """Keeps the swaps that it is told of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.swaps: list[SwapEnded] = []
+
+    def swap_ended(self, swap: SwapEnded) -> None:
+        self.swaps.append(swap)
+
+
+@pytest.mark.parametrize("job_id", ["", "job_1"])
+def test_a_swap_that_a_job_waited_for_is_told_with_the_job(job_id: str) -> None:
+    counter, told = Counter(1), _Told()
+    counter.live.resident = frozenset()
+    exchange = counter.exchange()
+    exchange.arrival.job_id = job_id
+    Attempt(exchange, counter.target, clock=counter.gateway.clock, observer=told, retried=False).end(Ending.ANSWERED)
+    assert [(swap.model, swap.operation, swap.job_id) for swap in told.swaps] == [("fake-model", "load", job_id)]
