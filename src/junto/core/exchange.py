@@ -16,12 +16,16 @@ class Outcome(StrEnum):
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One attempt: at which deployment, and how it went ("" is success)."""
+    """One attempt: at which deployment, and how it went ("" is success).
+
+    `swap_ms` is the part of it in which its model was brought into memory, 0 where that was there, or nobody knows.
+    """
 
     backend: str
     model: str
     failure: str = ""
     milliseconds: int = 0
+    swap_ms: int = 0
 
 
 class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

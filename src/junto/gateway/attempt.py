@@ -8,6 +8,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from junto.core.exchange import Attempted
 from junto.ports.observer import SwapEnded
 from junto.routing import breaker, smoothing
@@ -101,15 +103,17 @@ class Attempt:
         now = self._clock.monotonic()
         self._leave()
         self._note_breaker(ending, failure, now)
+        swap_ms = 0
         if ending is Ending.ANSWERED:
             self._note_speed(now, output_tokens)
             if self._cold:
-                self._tell_swap(now)
+                swap_ms = self._tell_swap(now)
         kind = failure.kind.value if failure is not None else ("cancelled" if ending is Ending.CANCELLED else "")
         facts = self.target.deployment
         self.milliseconds = int((now - self._started) * 1000)
+        attempted = Attempted(backend=facts.backend, model=facts.model, failure=kind, milliseconds=self.milliseconds)
         self._exchange.attempts.append(
-            Attempted(backend=facts.backend, model=facts.model, failure=kind, milliseconds=self.milliseconds)
+            attempted if not swap_ms else msgspec.structs.replace(attempted, swap_ms=swap_ms)
         )
         self._observer.attempt_ended(backend=facts.backend, model=facts.model, failure=kind, retried=self._retried)
 
@@ -165,19 +169,22 @@ class Attempt:
             speeds = smoothing.observed(live, ttft=now - self._started)
         live.ttft, live.rate, live.load = speeds.ttft, speeds.rate, speeds.load
 
-    def _tell_swap(self, now: float) -> None:
+    def _tell_swap(self, now: float) -> int:
+        """Tell that the model had to be loaded; the milliseconds of it, 0 when they are not known."""
         facts = self.target.deployment
         streamed = self._exchange.head.stream  # of a whole answer's time nobody knows how much was loading
+        milliseconds = int(((self._first or now) - self._started) * 1000) if streamed else None
         self._observer.swap_ended(
             SwapEnded(
                 backend=facts.backend,
                 model=facts.model,
                 operation="load",
                 ended_ms=self._clock.wall_ms(),
-                milliseconds=int(((self._first or now) - self._started) * 1000) if streamed else None,
+                milliseconds=milliseconds,
                 job_id=self._exchange.arrival.job_id,
             )
         )
+        return milliseconds or 0
 
     def _tell_breaker(self, now_in_force: Breaker) -> None:
         facts = self.target.deployment

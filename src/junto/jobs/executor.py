@@ -18,7 +18,7 @@ from junto.jobs.calling import Answered, Progress, arrival_of, call
 from junto.jobs.failures import RetryLater
 from junto.jobs.funds import JobFunds
 from junto.jobs.leases import Stopped
-from junto.jobs.telling import dispatch_of, ended_of
+from junto.jobs.telling import dispatch_of, ended_of, swap_of
 from junto.ports.jobs import AttemptOutcome, Ending, OnCrash, Retry, Status
 
 if TYPE_CHECKING:
@@ -230,6 +230,7 @@ class Executor:
                 estimated=record.usage_estimated,
             ),
             latency_ms=record.duration_ms,
+            swap_ms=swap_of(record),
             cost_nano=record.cost_nano if charged else 0,
             price_date=record.price_date,
         )

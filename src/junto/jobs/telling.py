@@ -28,7 +28,13 @@ def dispatch_of(  # noqa: PLR0917  the facts of a dispatch
         model="" if record is None else record.model,
         backend="" if record is None else record.backend,
         error_code=code,
+        swap_ms=0 if record is None else swap_of(record),
     )
+
+
+def swap_of(record: ExchangeRecord) -> int:
+    """Milliseconds in which models were brought into memory for that exchange."""
+    return sum(attempt.swap_ms for attempt in record.attempts)
 
 
 def ended_of(claim: Claim, ending: Ending, finished_ms: int) -> JobEnded:

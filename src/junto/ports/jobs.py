@@ -179,6 +179,7 @@ class JobAttempt(msgspec.Struct, frozen=True, kw_only=True):
     backend: str
     error: str
     tokens: int
+    swap_ms: int = 0  # the part of it in which its model was brought into memory
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -210,6 +211,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str = ""
     usage: Usage = Usage()
     latency_ms: int = 0
+    swap_ms: int = 0
     cost_nano: int = 0
     price_date: str = ""
     webhook_id: str = ""

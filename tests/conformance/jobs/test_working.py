@@ -251,3 +251,10 @@ async def test_of_two_jobs_that_grow_at_the_end_of_a_budget_one_gets_the_rest(de
     got = await asyncio.gather(*(desk.work.hold(claim, 600) for claim in claims))
     assert sorted(got) == [False, True]
     assert await desk.reserved() == 900
+
+
+async def test_an_attempt_tells_how_long_its_model_was_brought_into_memory(desk: Desk) -> None:
+    claim = await desk.claimed()
+    await desk.work.finish(claim, msgspec.structs.replace(ANSWERED, swap_ms=2_500))
+    [attempt] = await desk.jobs.attempts("default", claim.job.id)
+    assert (attempt.outcome, attempt.swap_ms) == ("ok", 2_500)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from junto.ports.observer import DispatchEnded, JobEnded
+    from junto.ports.provider import Call, Clearance, Reply
 
 pytestmark = pytest.mark.anyio
 
@@ -339,3 +340,23 @@ async def test_a_job_whose_request_cannot_be_read_has_failed_and_nobody_is_asked
     ending = bench.store.ending
     assert (ending.status, ending.error_code) == (Status.FAILED, "unreadable")
     assert not bench.provider.calls
+
+
+class Loading(Fake):
+    """A backend that takes 2.5 seconds of its gateway's clock before each answer."""
+
+    house: OneBackend
+
+    async def open(self, clearance: Clearance, call: Call) -> Reply:
+        self.house.clock.now += 2.5
+        return await super().open(clearance, call)
+
+
+async def test_the_time_in_which_a_model_was_brought_into_memory_is_written_down() -> None:
+    bench, backend = Bench(), Loading("desk", models=(MODEL,))
+    bench.house = backend.house = OneBackend(backend)
+    bench.house.live.resident = frozenset()
+    bench.executor._pipeline = bench.house.pipeline
+    await bench.run()
+    assert bench.store.ending.swap_ms == 2_500
+    assert [dispatch.swap_ms for dispatch in bench.observer.dispatched] == [2_500]

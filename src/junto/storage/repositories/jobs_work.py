@@ -154,6 +154,7 @@ class StoredWork:
             if await end_job(session, self._ledger, held(session, claim), claim.job, ending) is None:
                 return False
             ended = {"model": ending.model, "backend": ending.backend, "tokens": ending.usage.output}
+            ended["swap_ms"] = ending.swap_ms
             outcome = _OUTCOMES[ending.status]
             await end_attempt(session, claim.job, {**ended, "outcome": outcome.value, "error": ending.error_code})
         return True
