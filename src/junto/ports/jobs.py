@@ -313,7 +313,7 @@ class SweepStore(Protocol):
         """Claims whose lease ran out: their jobs are pending again, or at their end."""
 
     async def expire_deadlines(self, *, make_id: MakeId, limit: int = 100) -> Sequence[Lapsed]:
-        """Pending jobs whose deadline passed have failed."""
+        """Pending jobs whose deadline passed have failed; those that were cancelled while they were put back are cancelled."""
 
     async def waiting(self, *, limit: int) -> Sequence[tuple[str, str]]:
         """Tenant and id of pending jobs that are due, in the order of claims."""

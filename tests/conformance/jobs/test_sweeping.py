@@ -54,6 +54,20 @@ async def test_a_job_that_is_to_be_cancelled_is_cancelled_then(desk: Desk) -> No
     assert (await crash(desk, claim)).status is Status.CANCELLED
 
 
+async def test_a_job_that_is_put_back_while_it_is_being_cancelled_is_cancelled(desk: Desk) -> None:
+    """The cancel was noted while the attempt ran; the attempt failed, or its worker stopped, before it heard of that."""
+    claim = await desk.claimed(webhook="https://a.example/")
+    await desk.jobs.cancel("default", claim.job.id, force=True, webhook_id="e")
+    assert await desk.work.retry(claim, Retry(delay_ms=0, error_code="upstream_error"))
+    assert await desk.claim() is None
+    [lapsed] = await desk.sweep.expire_deadlines(make_id=desk.make_id)
+    assert (lapsed.status, lapsed.job.error_code) == (Status.CANCELLED, "")
+    job = await desk.job(claim.job)
+    assert (job.status, job.cancel_requested) == (Status.CANCELLED, False)
+    assert await desk.count(OUTBOX) == 1
+    assert await desk.sweep.expire_deadlines(make_id=desk.make_id) == ()
+
+
 async def test_a_job_that_kills_its_workers_is_set_aside_with_the_reason(desk: Desk) -> None:
     job: Job | None = None
     claim: Any = await desk.claimed(max_attempts=10)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import delete, or_, select, tuple_, update
 
 from junto.jobs.model import Event, after_lost_lease
 from junto.ports.jobs import AttemptOutcome, Lapsed, Status
@@ -81,8 +81,8 @@ class StoredSweep:
             lapsed = []
             for row in rows.mappings().all():
                 job = job_of(row)
-                end = await self._end(session, job, Status.FAILED, _DEADLINE, make_id)
-                lapsed.append(Lapsed(job=end, status=Status.FAILED))
+                status, said = (Status.CANCELLED, ("", "")) if job.cancel_requested else (Status.FAILED, _DEADLINE)
+                lapsed.append(Lapsed(job=await self._end(session, job, status, said, make_id), status=status))
             return lapsed
 
     async def _end(self, session: Session, job: Job, status: Status, said: tuple[str, str], make_id: MakeId) -> Job:
@@ -155,10 +155,11 @@ def _lapsed(session: Session) -> Select[Any]:
 
 
 def _overdue(session: Session) -> Select[Any]:
-    """Pending jobs whose deadline is over."""
+    """Pending jobs that nobody may claim any more: past their deadline, or put back at the moment when they were cancelled."""
+    over = or_(JOBS.c.deadline_ms < session.now_ms, JOBS.c.cancel_requested == 1)
     return (
         select(*HEAD)
-        .where(session.within(JOBS), JOBS.c.status == Status.PENDING.value, JOBS.c.deadline_ms < session.now_ms)
+        .where(session.within(JOBS), JOBS.c.status == Status.PENDING.value, over)
         .order_by(JOBS.c.tenant_id, JOBS.c.id)
     )
 
