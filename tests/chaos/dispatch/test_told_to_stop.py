@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.conformance.redis_server import RedisServer
 
-STOPS = size(4, 20)
+STOPS = size(2, 20)
 TURNS = ("worker-0", "serve-0", "worker-1", "serve-1")
 
 

@@ -1,6 +1,6 @@
 """Workers frozen past their leases and continued, again and again: what they then want to write is refused.
 
-Half of the freezes come at the worst moment, right before an end is written; the others at any time. The lease is one second: a
+Many of the freezes come at the worst moment, right before an end is written; the others at any time. The lease is one second: a
 freeze has to outlast it.
 """
 
