@@ -65,7 +65,7 @@ class Assembly:
 
     def _targets(self, snapshot: Snapshot, backends: Mapping[str, BackendSettings]) -> dict[str, Target]:
         providers = self._fleet.providers
-        return {
+        targets = {
             deployment.key: Target(
                 deployment=deployment,
                 provider=_as_it_takes_it(providers[deployment.backend], deployment),
@@ -77,6 +77,9 @@ class Assembly:
             )
             for deployment in snapshot.deployments
         }
+        for target in targets.values():
+            self._fleet.employ(target.deployment.backend, target)
+        return targets
 
     def _warn(self, warnings: tuple[str, ...]) -> None:
         for warning in warnings:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from junto.catalog.board import LiveBoard
+    from junto.gateway.runtime import Target
     from junto.ports.clock import Clock
     from junto.ports.provider import Provider
     from junto.routing.facts import BackendLive
@@ -64,6 +66,7 @@ class Fleet:
         self._retired: list[Provider] = []
         self._slots: dict[str, SlotPool] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._employed: dict[str, list[tuple[Provider, weakref.ref[Target]]]] = {}  # by backend name
 
     @property
     def providers(self) -> Mapping[str, Provider]:
@@ -77,6 +80,12 @@ class Fleet:
         return self._slots.setdefault(
             backend.name, self._make_slots(self._board.backend(backend.name), clock=self._clock)
         )
+
+    def employ(self, backend: str, target: Target) -> None:
+        """Remember that requests may be sent through this target: its provider is not closed while one of them has it."""
+        provider = self._serving[backend][1]
+        known = [(its, ref) for its, ref in self._employed.get(backend, ()) if ref() is not None]
+        self._employed[backend] = [*known, (provider, weakref.ref(target))]
 
     def put_in_service(self, backends: Sequence[BackendSettings], on_started: Callable[[str], None]) -> None:
         """From now on these: new and changed ones are made and started, the others stay, those left over retire.
@@ -141,10 +150,18 @@ class Fleet:
         deadline = self._clock.monotonic() + _DRAIN_SECONDS
         live = self._board.backend(provider.name)
         try:
-            while live.in_flight and self._clock.monotonic() < deadline:  # noqa: ASYNC110  nobody tells of the last one
+            while self._clock.monotonic() < deadline:
+                # What is in flight is counted by name, so the requests at whoever came in its place are counted too.
+                if not live.in_flight or not self._is_employed(provider):
+                    break
                 await asyncio.sleep(0.5)
         finally:
             await provider.close()
+
+    def _is_employed(self, provider: Provider) -> bool:
+        """Whether anything can still be sent to it, or is under way there."""
+        known = self._employed.get(provider.name, ())
+        return any(its is provider and ref() is not None for its, ref in known)
 
 
 async def _start(provider: Provider, on_started: Callable[[str], None]) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 type Header = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Target:
     """One deployment with everything that an attempt at it needs, prepared once per configuration."""
 

@@ -184,3 +184,22 @@ async def test_a_new_day_is_assembled_anew_for_its_prices(monkeypatch: pytest.Mo
     await house.operation.stop()
     await house.operation.stop()
     await house.fleet.close()
+
+
+async def test_a_provider_that_was_replaced_is_closed_after_its_own_last_request_and_not_its_successor_s() -> None:
+    house = House(backends("one"))
+    await house.operation.start(beat=False)
+    await until_idle()
+    under_way = [house.operation.current.runtime.targets["one/m-one"]]  # as a request has it
+    house.board.backend("one").in_flight = 5  # of both, by their name
+    house.text = backends("one", more=", priority: 7")
+    await house.operation.reload()
+    old, new = house.made["one"]
+    await asyncio.sleep(0.6)
+    assert old.events == ["start"]
+    under_way.clear()
+    async with asyncio.timeout(10):
+        while "close" not in old.events:  # noqa: ASYNC110  a list tells nobody
+            await asyncio.sleep(0.05)
+    assert new.events == ["start"]
+    await house.fleet.close()
