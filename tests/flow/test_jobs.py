@@ -225,6 +225,7 @@ def test_jobs_are_listed_by_page_and_filter(house: House) -> None:
     rest = house.junto.http.get("/jobs", params={"limit": 3, "before": first["next"]}).json()
     assert {job["job_id"] for job in first["jobs"] + rest["jobs"]} == set(ids)
     assert rest["next"] is None
+    assert not [job for job in first["jobs"] if {"response", "unreadable"} & job.keys()]
     some = house.junto.http.get("/jobs", params={"task_type": "t1", "status": "complete"}).json()["jobs"]
     assert {job["job_id"] for job in some} == {ids[1], ids[3]}
     assert house.junto.http.get("/jobs", params={"status": "gone"}).status_code == 422

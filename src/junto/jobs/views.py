@@ -25,8 +25,9 @@ def shown(
     attempts: Sequence[JobAttempt] | None = None,
     deliveries: Sequence[Delivery] = (),
     place: int | None = None,
+    whole: bool = True,
 ) -> dict[str, Any]:
-    """The job as it stands; its answer once it is complete, its error once it has failed."""
+    """The job as it stands; its answer once it is complete (`whole`: it was loaded), its error once it has failed."""
     view: dict[str, Any] = {
         "job_id": job.id,
         "status": job.status.value,
@@ -45,7 +46,7 @@ def shown(
         view["prompt_version"] = job.prompt_version
     if job.metadata not in {"", "{}"}:
         view["metadata"] = msgspec.json.decode(job.metadata)
-    view |= _progress(job, place) if not job.status.is_end else _result(job)
+    view |= _progress(job, place) if not job.status.is_end else _result(job, whole=whole)
     if attempts is not None:
         view["attempt_log"] = [msgspec.to_builtins(attempt) for attempt in attempts]
     if deliveries:
@@ -89,7 +90,7 @@ def _progress(job: Job, place: int | None) -> dict[str, Any]:
     return view
 
 
-def _result(job: Job) -> dict[str, Any]:
+def _result(job: Job, *, whole: bool) -> dict[str, Any]:
     view: dict[str, Any] = {
         "model_used": job.model_used,
         "backend": job.backend,
@@ -102,7 +103,7 @@ def _result(job: Job) -> dict[str, Any]:
         view["finish_reason"] = job.finish_reason
         if job.answer:
             view |= msgspec.json.decode(job.answer)
-        else:
+        elif whole:
             view["unreadable"] = "The stored answer cannot be read any more: the administrator's log says why."
     elif job.status is Status.FAILED:
         error = error_of(job)

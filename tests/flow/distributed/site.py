@@ -95,27 +95,66 @@ class Client:
         return until(over, seconds=within)
 
 
+@dataclass
+class Pair:
+    """One of each on a Postgres of their own, without any Redis."""
+
+    serve: Serve
+    worker: Worker
+    local: Script
+
+    def client(self) -> Client:
+        policy = {"name": "alone", "allow_cloud_for_internal": True}
+        found = self.serve.done("GET", "/clients?name=alone")["clients"]
+        if found:
+            return Client(self.serve.done("POST", f"/clients/{found[0]['id']}/rotate-key"))
+        return Client(self.serve.done("POST", "/clients", policy))
+
+
 @contextmanager
 def running_site(folder: Path, postgres: Postgres, redis: RedisServer) -> Iterator[Site]:
     """Start everything, and stop it in reverse order."""
-    url = postgres.fresh()
     with ExitStack() as stack:
-        stack.callback(postgres.drop, url)
-        able = OllamaModel(name=LOCAL, capabilities=("completion", "tools"))
-        desk = stack.enter_context(OllamaEmulator(models=[able]))
-        cloud = stack.enter_context(OpenAIEmulator())
-        config = _configured(folder, desk.url, cloud.base_url)
-        environ = environment(DATABASE_URL=url, REDIS_URL=redis.url)
+        desk, cloud, config = stack.enter_context(_backends(folder))
+        environ = environment(DATABASE_URL=stack.enter_context(_database(postgres)), REDIS_URL=redis.url)
         serves = [stack.enter_context(Serve(folder / f"serve-{n}", config, environ)) for n in (1, 2)]
         workers = [stack.enter_context(Worker(folder / f"worker-{n}", config, environ)) for n in (1, 2)]
         yield Site(
             serves=(serves[0].ready(), serves[1].ready()),
             workers=(workers[0].ready(), workers[1].ready()),
-            local=desk.script,
-            cloud=cloud.script,
+            local=desk,
+            cloud=cloud,
             redis=redis,
             postgres=postgres,
         )
+
+
+@contextmanager
+def running_pair(folder: Path, postgres: Postgres) -> Iterator[Pair]:
+    """The same, of one each, without Redis."""
+    with ExitStack() as stack:
+        desk, _, config = stack.enter_context(_backends(folder))
+        environ = environment(DATABASE_URL=stack.enter_context(_database(postgres)))
+        serve = stack.enter_context(Serve(folder / "serve", config, environ))
+        worker = stack.enter_context(Worker(folder / "worker", config, environ))
+        yield Pair(serve=serve.ready(), worker=worker.ready(), local=desk)
+
+
+@contextmanager
+def _backends(folder: Path) -> Iterator[tuple[Script, Script, Path]]:
+    """An emulated local and an emulated cloud backend, and the configuration that names them."""
+    able = OllamaModel(name=LOCAL, capabilities=("completion", "tools"))
+    with OllamaEmulator(models=[able]) as desk, OpenAIEmulator() as cloud:
+        yield desk.script, cloud.script, _configured(folder, desk.url, cloud.base_url)
+
+
+@contextmanager
+def _database(postgres: Postgres) -> Iterator[str]:
+    url = postgres.fresh()
+    try:
+        yield url
+    finally:
+        postgres.drop(url)
 
 
 def _configured(folder: Path, desk: str, cloud: str) -> Path:

@@ -140,7 +140,7 @@ async def list_jobs(  # noqa: PLR0917  one parameter a filter
     """The caller's own jobs, newest first, without their answers; `next` is the `before` of the following page."""
     query = JobQuery(tenant_id=None, client_id=None, status=status, task_type=task_type, before=before, limit=limit)
     page = await services.jobs.page(caller, query)
-    return {"jobs": [shown(job) for job in page], "next": page[-1].id if len(page) == limit else None}
+    return {"jobs": [shown(job, whole=False) for job in page], "next": page[-1].id if len(page) == limit else None}
 
 
 @router.get("/jobs/{job_id}")
