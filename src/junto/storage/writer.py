@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _SLICE_ROWS = 16  # prepared at a stretch on the event loop: a fraction of a millisecond
 _SLICE_BYTES = 128 * 1024
-_THREAD_BYTES = 64 * 1024  # larger bodies are compressed in a thread
+_THREAD_BYTES = 64 * 1024  # larger bodies are compressed, and sealed, in a thread
 _COMPUTED = ("stream", "outcome", "usage_estimated", "attempts", "answer_stream", "truncated")
 _SIZES = ("request_bytes", "answer_bytes", "stored_bytes")
 _PLAIN = tuple(column.name for column in EXCHANGES.columns if column.name not in (*_COMPUTED, *_SIZES))
@@ -78,8 +78,6 @@ class ExchangeWriter:
                 continue  # it is here for what is written along
             packed = await self._packed(record)
             if packed is not None:
-                if self._sealer is not None:
-                    packed = self._sealer.seal(packed, record.tenant, record.id)
                 bodies.append((record.id, packed.codec, packed.content, record.tenant))
             rows.append(self._row(record, len(packed.content) if packed is not None else 0))
             unsliced_rows += 1
@@ -101,13 +99,14 @@ class ExchangeWriter:
                 await write(session, records)
 
     async def _packed(self, record: ExchangeRecord) -> Packed | None:
-        request, answer = record.request_body, record.answer_body
-        size = len(request) + len(answer)
+        size = len(record.request_body) + len(record.answer_body)
         if record.keep != "full" or not size:
             return None
-        if size > _THREAD_BYTES:
-            return await asyncio.to_thread(self._packer.pack, request, answer)
-        return self._packer.pack(request, answer)
+        return await asyncio.to_thread(self._pack, record) if size > _THREAD_BYTES else self._pack(record)
+
+    def _pack(self, record: ExchangeRecord) -> Packed:
+        packed = self._packer.pack(record.request_body, record.answer_body)
+        return packed if self._sealer is None else self._sealer.seal(packed, record.tenant, record.id)
 
     def _row(self, record: ExchangeRecord, stored_bytes: int) -> Row:
         """The row with nothing but exact int and str in it: the driver binds those without looking for adapters."""
