@@ -112,7 +112,13 @@ class Sessions:
 
 
 def _now_ms(connection: AsyncConnection) -> ColumnElement[int]:
-    """Milliseconds since the epoch by the database's clock, at the beginning of the statement."""
-    if connection.dialect.name == "sqlite":
-        return literal_column("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
-    return cast(func.floor(func.extract("epoch", func.clock_timestamp()) * 1000), BigInteger)
+    """Milliseconds since the epoch by the database's clock, at the beginning of the statement. Always the same two objects."""
+    return _SQLITE_NOW if connection.dialect.name == "sqlite" else _POSTGRES_NOW
+
+
+_SQLITE_NOW: Final[ColumnElement[int]] = literal_column(
+    "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
+)
+_POSTGRES_NOW: Final[ColumnElement[int]] = cast(
+    func.floor(func.extract("epoch", func.clock_timestamp()) * 1000), BigInteger
+)

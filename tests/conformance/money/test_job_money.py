@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from junto.core.errors import BudgetExceeded, Overloaded
 from junto.identity.principal import Budget
 from junto.storage.repositories import money
-from junto.storage.sessions import OPERATOR, Tenant
+from junto.storage.repositories.job_reservations import Wanted, reserve_for_jobs
+from junto.storage.sessions import OPERATOR, Session, Tenant
 
 from .test_ledger import charge
 from .till import Till, ids
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 pytestmark = pytest.mark.anyio
 
 
 async def reserve(till: Till, *budgets: Budget, nano: int, holder: str = "job_1") -> None:
     async with till.sessions.write(Tenant("default")) as session:
-        await money.reserve_for_job(session, holder=holder, budgets=[one.id for one in budgets], nano=nano)
+        await hold(session, [one.id for one in budgets], nano=nano, holder=holder)
+
+
+async def hold(session: Session, budgets: Sequence[str], *, nano: int, holder: str = "job_1") -> None:
+    for refusal in (
+        await reserve_for_jobs(session, [Wanted(holder=holder, budgets=tuple(budgets), nano=nano)])
+    ).values():
+        raise refusal
 
 
 async def finish(till: Till, cost: int, **fields: object) -> bool:
@@ -72,7 +85,7 @@ async def test_a_refusal_that_is_caught_inside_the_transaction_has_held_nothing(
     client, tenant = await till.budget(1000), await till.budget(100, scope="tenant")
     async with till.sessions.write(OPERATOR) as session:
         with pytest.raises(BudgetExceeded):
-            await money.reserve_for_job(session, holder="job_1", budgets=(client.id, tenant.id), nano=300)
+            await hold(session, (client.id, tenant.id), nano=300)
     assert [await till.stands(one) for one in (client, tenant)] == [(0, 0), (0, 0)]
 
 
@@ -92,7 +105,7 @@ async def test_a_job_without_budgets_holds_nothing(till: Till) -> None:
 
 async def test_a_budget_that_was_removed_meanwhile_is_none(till: Till) -> None:
     async with till.sessions.write(OPERATOR) as session:
-        await money.reserve_for_job(session, holder="job_1", budgets=("gone",), nano=300)
+        await hold(session, ("gone",), nano=300)
     assert await till.reservations() == {}
 
 
@@ -100,3 +113,21 @@ async def test_a_budget_that_the_session_cannot_see_is_not_passed_over(till: Til
     hidden = Budget(id="elsewhere", scope="client", period="daily", limit_nano=1)
     with pytest.raises(Overloaded):
         await reserve(till, hidden, nano=300)
+
+
+async def test_jobs_that_are_paid_for_together_are_admitted_while_there_is_room_in_all_their_budgets(
+    till: Till,
+) -> None:
+    client, tenant = await till.budget(1000), await till.budget(500, scope="tenant")
+    both = (client.id, tenant.id)
+    wanted = [
+        Wanted(holder="job_1", budgets=both, nano=300),
+        Wanted(holder="job_2", budgets=both, nano=300),  # no room in the tenant's
+        Wanted(holder="job_3", budgets=both, nano=200),
+        Wanted(holder="job_4", budgets=(client.id,), nano=500),
+    ]
+    async with till.sessions.write(Tenant("default")) as session:
+        refused = await reserve_for_jobs(session, wanted)
+    assert list(refused) == ["job_2"]
+    assert isinstance(refused["job_2"], BudgetExceeded)
+    assert [await till.stands(one) for one in (client, tenant)] == [(0, 1000), (0, 500)]

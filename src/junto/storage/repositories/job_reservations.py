@@ -1,16 +1,72 @@
-"""A job's reservation made larger while its answer grows. The rules of repositories/money.py hold here as well."""
+"""What jobs hold back from budgets: at submit, for many jobs at once, and more while an answer grows.
+
+The rules of repositories/money.py hold here as well.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+import msgspec
+from sqlalchemy import insert, select, update
 
-from junto.storage.repositories.money import draw, lock_by_id, no_room
+from junto.core.errors import JuntoError, Overloaded
+from junto.storage.repositories.money import JOB_LIFE_MS, draw, job_row, lock_by_id, no_room
+from junto.storage.sessions import Operator
 from junto.storage.tables.money import RESERVATIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from junto.storage.repositories.money import Locked
     from junto.storage.sessions import Session
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job may cost, and the ids of the budgets that it is paid from, each of which holds it back."""
+
+    holder: str
+    budgets: tuple[str, ...]
+    nano: int
+
+
+async def reserve_for_jobs(
+    session: Session, wanted: Sequence[Wanted], *, life_ms: int = JOB_LIFE_MS
+) -> dict[str, JuntoError]:
+    """Hold back what these jobs may cost, from every budget of a job or from none; why a job (by its holder) cannot be paid for.
+
+    Belongs into the transaction that writes the jobs down. A budget that was removed meanwhile is none; the refusal is Overloaded
+    where one may be there and cannot be seen in the session, and NoRoom, a BudgetExceeded, else.
+    """
+    if not wanted:
+        return {}
+    found = {budget.id: budget for budget in await lock_by_id(session, {id for one in wanted for id in one.budgets})}
+    refused: dict[str, JuntoError] = {}
+    drawn: dict[str, int] = defaultdict(int)
+    rows = []
+    for one in wanted:
+        own = [budget for budget in found.values() if budget.id in one.budgets]
+        refusal = _refusal(session, one, own, drawn)
+        if refusal is not None:
+            refused[one.holder] = refusal
+            continue
+        for budget in own:
+            drawn[budget.id] += one.nano
+            rows.append(job_row(budget, one.holder, one.nano, life_ms))
+    for id, nano in drawn.items():
+        await draw(session, found[id], nano)
+    if rows:
+        await session.execute(insert(RESERVATIONS), rows)
+    return refused
+
+
+def _refusal(session: Session, wanted: Wanted, own: Sequence[Locked], drawn: Mapping[str, int]) -> JuntoError | None:
+    if len(own) < len(set(wanted.budgets)) and not isinstance(session.scope, Operator):
+        # It may be there and be another tenant's (a service acts for that one): then it must not be passed over.
+        return Overloaded("The budgets of this job cannot be seen right now.", retry_after=1.0)
+    full = next((budget for budget in own if budget.room - drawn.get(budget.id, 0) < wanted.nano), None)
+    return None if full is None else no_room(full, wanted.nano)
 
 
 async def hold_for_job(session: Session, *, holder: str, nano: int) -> None:

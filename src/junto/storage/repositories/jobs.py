@@ -1,48 +1,32 @@
-"""Jobs as their callers know them: submitted, read, listed, cancelled. Implements ports.jobs.JobStore.
-
-Invariant: a job, its idempotency key and its reservation are written in one transaction, so that none is without the others.
-"""
+"""Jobs as their callers know them: submitted, read, listed, cancelled. Implements ports.jobs.JobStore."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
-from sqlalchemy import and_, func, insert, literal, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, func, literal, select, update
 
-from junto.jobs.model import Event
-from junto.ports.jobs import Claim, Job, JobAttempt, JobQuery, Status, Submitted
-from junto.storage.repositories import money
+from junto.ports.jobs import Job, JobAttempt, JobQuery, Status, Submitted
+from junto.storage.groups import Groups
 from junto.storage.repositories.jobs_ends import end_unrun
-from junto.storage.repositories.jobs_rows import (
-    ANSWER,
-    HEAD,
-    REQUEST,
-    Transactions,
-    attempt_of,
-    find_job,
-    job_of,
-    open_attempt,
-    pack,
-    sealed,
-    target,
-)
+from junto.storage.repositories.jobs_rows import ANSWER, HEAD, Transactions, attempt_of, find_job, job_of
+from junto.storage.repositories.jobs_submit import Submissions
 from junto.storage.sessions import OPERATOR, Tenant
-from junto.storage.tables.jobs import IDEMPOTENCY, JOB_ATTEMPTS, JOBS
+from junto.storage.tables.jobs import JOB_ATTEMPTS, JOBS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import ColumnElement, ScalarSelect
+
     from junto.ports.jobs import NewJob
-    from junto.storage.bodies import Packed
     from junto.storage.repositories.jobs_ends import KeepsBodies
     from junto.storage.repositories.jobs_fairness import VirtualTime
     from junto.storage.repositories.ledger import LedgerWriter
-    from junto.storage.sessions import Session, Sessions
+    from junto.storage.sessions import Sessions
 
 _FURTHEST_PLACE: Final = 1000
-_SAME_MOMENT: Final = 16  # ids of one millisecond are in no order
+_ASKED_AT_ONCE: Final = 32
 
 
 class StoredJobs:
@@ -53,27 +37,12 @@ class StoredJobs:
     ) -> None:
         self._transaction = Transactions(sessions)
         self._ledger = ledger
-        self._fairness = fairness
+        self._submissions = Submissions(self._transaction, fairness)
+        self._places: Groups[None, Job, int] = Groups(self._places_of, most=_ASKED_AT_ONCE)
         self._keeps_bodies = keeps_bodies
 
     async def submit(self, job: NewJob, *, worker: str | None = None, lease_ms: int = 0) -> Submitted:
-        packed = await pack(job.request)
-        async with self._transaction(Tenant(job.tenant_id)) as session:
-            if job.idempotency is not None and not await _take_key(session, job):
-                return await _earlier(session, job)
-            if job.reserve_nano and job.budgets:
-                await money.reserve_for_job(session, holder=job.id, budgets=job.budgets, nano=job.reserve_nano)
-            last_tag, now = await _last_tag(session, job)
-            packed = sealed(session, packed, job.tenant_id, job.id, "request")
-            row = _row(now, job, packed, self._fairness.tag(last_tag, job.charge), worker, lease_ms)
-            await session.execute(_INSERT, row)
-            written = job_of({column.name: row[column.name] for column in HEAD})
-            if worker is None:
-                return Submitted(job=written, is_new=True)
-            await open_attempt(session, written, worker)
-        with_request = msgspec.structs.replace(written, request=job.request)
-        claim = Claim(job=with_request, worker=worker, attempt=written.attempts, remaining_ms=job.deadline_ms)
-        return Submitted(job=written, is_new=True, claim=claim)
+        return await self._submissions.submit(job, worker, lease_ms)
 
     async def find(self, tenant_id: str, job_id: str) -> Job | None:
         async with self._transaction(Tenant(tenant_id), reading=True) as session:
@@ -111,13 +80,14 @@ class StoredJobs:
             return [attempt_of(row) for row in found.mappings()]
 
     async def place(self, job: Job) -> int:
-        earlier = or_(
-            JOBS.c.priority > job.priority,
-            and_(JOBS.c.priority == job.priority, JOBS.c.served_order < job.served_order),
-        )
-        before = select(literal(1)).where(JOBS.c.status == Status.PENDING.value, earlier).limit(_FURTHEST_PLACE)
-        async with self._transaction(OPERATOR, reading=True) as session:  # a number, of which nothing else is seen
-            return int((await session.execute(select(func.count()).select_from(before.subquery()))).scalar_one()) + 1
+        return await self._places.join(None, job)
+
+    async def _places_of(self, _: None, jobs: Sequence[Job]) -> Sequence[int]:
+        """A job's place is one more than how many are before it, of whatever tenant: a number, of which nothing else is seen."""
+        async with self._transaction(OPERATOR, reading=True) as session:
+            given = ({"of_priority": job.priority, "of_order": job.served_order} for job in jobs)
+            before = [(await session.execute(_BEFORE, one)).scalar_one() for one in given]
+            return [min(int(count), _FURTHEST_PLACE) + 1 for count in before]
 
     async def cancel(self, tenant_id: str, job_id: str, *, force: bool, webhook_id: str) -> Job | None:
         async with self._transaction(Tenant(tenant_id)) as session:
@@ -142,84 +112,13 @@ class StoredJobs:
             return job if row is None else job_of(row)
 
 
-async def _take_key(session: Session, job: NewJob) -> bool:
-    """Write the idempotency key down; False when it is there already."""
-    assert job.idempotency is not None  # noqa: S101  the caller has looked
-    into = sqlite.insert if session.connection.dialect.name == "sqlite" else postgresql.insert
-    row = {
-        "tenant_id": job.tenant_id,
-        "client_id": job.client_id,
-        "key": job.idempotency.key,
-        "body_digest": job.idempotency.digest,
-        "job_id": job.id,
-        "created_ms": session.now_ms,
-    }
-    taken = into(IDEMPOTENCY).values(row).on_conflict_do_nothing().returning(IDEMPOTENCY.c.key)
-    return (await session.execute(taken)).first() is not None
+def _waiting(*where: ColumnElement[bool]) -> ScalarSelect[int]:
+    """How many jobs wait of which that is true: each a stretch of an index, and not counted without end."""
+    found = select(literal(1)).where(JOBS.c.status == Status.PENDING.value, *where).limit(_FURTHEST_PLACE)
+    return select(func.count()).select_from(found.subquery()).scalar_subquery()
 
 
-async def _earlier(session: Session, job: NewJob) -> Submitted:
-    """The job that the key was used for before."""
-    assert job.idempotency is not None  # noqa: S101  the caller has looked
-    mine = and_(
-        session.within(IDEMPOTENCY),
-        IDEMPOTENCY.c.tenant_id == job.tenant_id,
-        IDEMPOTENCY.c.client_id == job.client_id,
-        IDEMPOTENCY.c.key == job.idempotency.key,
-    )
-    asked = select(IDEMPOTENCY.c.job_id, IDEMPOTENCY.c.body_digest).where(mine)
-    known = (await session.execute(asked)).one()
-    earlier = await find_job(session, known.job_id, *ANSWER, *REQUEST, tenant_id=job.tenant_id)
-    if earlier is None:  # keys are deleted with their jobs
-        raise LookupError(known.job_id)
-    return Submitted(job=earlier, is_new=False, digest=known.body_digest)
-
-
-async def _last_tag(session: Session, job: NewJob) -> tuple[int, int]:
-    """The virtual time of the client's latest jobs that were not cancelled, 0 when it has none; and the database's clock."""
-    latest = (
-        select(JOBS.c.served_order)
-        .where(session.within(JOBS), JOBS.c.tenant_id == job.tenant_id, JOBS.c.client_id == job.client_id)
-        .where(JOBS.c.status != Status.CANCELLED.value)
-        .order_by(JOBS.c.id.desc())
-        .limit(_SAME_MOMENT)
-        .subquery()
-    )
-    asked = select(func.max(latest.c.served_order).label("tag"), session.now_ms.label("now"))
-    found = (await session.execute(asked)).one()
-    return int(found.tag or 0), int(found.now)
-
-
-def _row(  # noqa: PLR0917  what a row is made of
-    now: int, job: NewJob, packed: Packed, order: int, worker: str | None, lease_ms: int
-) -> dict[str, Any]:
-    begins = worker is not None
-    return {
-        **_BLANK,
-        **{name: getattr(job, name) for name in _COPIED},
-        "default_route": int(job.default_route),
-        "local": int(job.local),
-        "on_crash": job.on_crash.value,
-        "status": target(Status.PENDING, Event.CLAIM) if begins else Status.PENDING.value,
-        "due_ms": now,
-        "deadline_ms": None if job.deadline_ms is None else now + job.deadline_ms,
-        "served_order": order,
-        "created_ms": now,
-        "started_ms": now if begins else None,
-        "fence": int(begins),
-        "worker": worker or "",
-        "lease_ms": now + lease_ms if begins else None,
-        "attempts": int(begins),
-        "request_codec": packed.codec,
-        "request": packed.content,
-    }
-
-
-_INSERT: Final = insert(JOBS)
-_BLANK: Final = {
-    column.name: None if column.nullable else 0 if column.type.python_type is int else "" for column in JOBS.columns
-}
-_COPIED: Final = (
-    *("tenant_id", "id", "client_id", "key_id", "task_type", "priority", "asked_sensitivity", "sensitivity", "model"),
-    *("max_attempts", "prompt_version", "metadata", "webhook"),
+_BEFORE: Final = select(
+    _waiting(JOBS.c.priority > bindparam("of_priority"))
+    + _waiting(JOBS.c.priority == bindparam("of_priority"), JOBS.c.served_order < bindparam("of_order"))
 )

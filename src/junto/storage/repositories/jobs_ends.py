@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import and_, bindparam, select, update
 
 from junto.core.usage import Usage
 from junto.ports.jobs import Ending, Job, Status
 from junto.ports.money import Charge
 from junto.storage.repositories import money
-from junto.storage.repositories.jobs_rows import pack, sealed
+from junto.storage.repositories.jobs_rows import is_scoped, pack, scope_id, sealed, within
 from junto.storage.repositories.outbox import add_webhook
 from junto.storage.tables.jobs import JOBS, TRIAGE_DECISIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import ColumnElement
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from junto.storage.repositories.ledger import LedgerWriter
     from junto.storage.sessions import Session
@@ -26,12 +28,17 @@ if TYPE_CHECKING:
     type KeepsBodies = Callable[[str], bool]
 
 
-async def end_job(
-    session: Session, ledger: LedgerWriter, guard: ColumnElement[bool], job: Job, ending: Ending
+async def end_job(  # noqa: PLR0917  the guard with its parameters, the job and its end
+    session: Session,
+    ledger: LedgerWriter,
+    guard: ColumnElement[bool],
+    guarded: Mapping[str, Any],
+    job: Job,
+    ending: Ending,
 ) -> int | None:
     """End the job if the guard still finds it, and say when; None, and nothing done, when it does not."""
     values = await _values(session, job, ending)
-    ended = (await session.execute(update(JOBS).where(guard).values(values).returning(JOBS.c.finished_ms))).first()
+    ended = (await session.execute(_ending(guard, session.now_ms), {**values, **guarded})).first()
     if ended is None:
         return None
     if ending.status is Status.CANCELLED and not ending.cost_nano:
@@ -57,7 +64,8 @@ async def end_unrun(  # noqa: PLR0917  the job, its end and why
     forget_request: bool,
 ) -> Job:
     """End a job that nobody runs, at no cost: the session holds its row. The job as it then stands."""
-    guard = (JOBS.c.tenant_id == job.tenant_id) & (JOBS.c.id == job.id) & (JOBS.c.status == job.status.value)
+    guarded = {"of_scope": scope_id(session), "of_tenant": job.tenant_id, "of_id": job.id}
+    guarded["of_status"] = job.status.value
     ending = Ending(
         status=status,
         error_code=error_code,
@@ -65,11 +73,28 @@ async def end_unrun(  # noqa: PLR0917  the job, its end and why
         webhook_id=webhook_id,
         forget_request=forget_request,
     )
-    finished_ms = await end_job(session, ledger, session.within(JOBS) & guard, job, ending)
+    finished_ms = await end_job(session, ledger, _still(scoped=is_scoped(session)), guarded, job, ending)
     if finished_ms is None:
         return job
     return msgspec.structs.replace(
         job, status=status, finished_ms=finished_ms, error_code=error_code, error_message=error_message
+    )
+
+
+@cache
+def _ending(guard: ColumnElement[bool], now_ms: ColumnElement[int]) -> ReturningUpdate[Any]:
+    """Made once for each guard; the values come with the parameters."""
+    return update(JOBS).where(guard).values(finished_ms=now_ms).returning(JOBS.c.finished_ms)
+
+
+@cache
+def _still(*, scoped: bool) -> ColumnElement[bool]:
+    """The job is in the status in which it was found."""
+    return and_(
+        *within(JOBS, scoped=scoped),
+        JOBS.c.tenant_id == bindparam("of_tenant"),
+        JOBS.c.id == bindparam("of_id"),
+        JOBS.c.status == bindparam("of_status"),
     )
 
 
@@ -79,7 +104,6 @@ async def _values(session: Session, job: Job, ending: Ending) -> dict[str, Any]:
         answer = sealed(session, await pack(ending.answer), job.tenant_id, job.id, "answer")
     values: dict[str, Any] = {
         "status": ending.status.value,
-        "finished_ms": session.now_ms,
         "lease_ms": None,
         "cancel_requested": 0,
         "answer_codec": "" if answer is None else answer.codec,

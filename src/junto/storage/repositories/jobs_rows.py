@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, bindparam, insert, select, update
 
 from junto.core.errors import Overloaded
 from junto.jobs.model import TRANSITIONS, Event
 from junto.ports.jobs import Claim, Job, JobAttempt, OnCrash, Status
 from junto.storage.bodies import Packed, Packer, unpack
 from junto.storage.sealing import unsealed
+from junto.storage.sessions import Tenant
 from junto.storage.tables.jobs import JOB_ATTEMPTS, JOBS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, RowMapping, Update
+    from sqlalchemy import ColumnElement, Insert, RowMapping, Select, Table, Update
 
     from junto.storage.sealing import Sealer
     from junto.storage.sessions import Scope, Session, Sessions
@@ -107,54 +109,105 @@ async def find_job(
     session: Session, job_id: str, *columns: ColumnElement[Any], tenant_id: str | None = None, lock: bool = False
 ) -> Job | None:
     """One job within the session's scope."""
-    asked = select(*HEAD, *columns).where(session.within(JOBS), JOBS.c.id == job_id)
-    if tenant_id is not None:
-        asked = asked.where(JOBS.c.tenant_id == tenant_id)
-    row = (await session.execute(asked.with_for_update() if lock else asked)).mappings().first()
+    asked = _finding(columns, scoped=is_scoped(session), by_tenant=tenant_id is not None, lock=lock)
+    given = {"of_scope": scope_id(session), "of_tenant": tenant_id, "of_id": job_id}
+    row = (await session.execute(asked, given)).mappings().first()
     return None if row is None else job_of(row, session.sealer)
 
 
-def held(session: Session, claim: Claim) -> ColumnElement[bool]:
-    """The guard of every write that a claim allows: its fence, and that the job still runs under it."""
+def is_scoped(session: Session) -> bool:
+    """Whether the session keeps statements to one tenant: then a statement's `of_scope` says which."""
+    return session.filtered and isinstance(session.scope, Tenant)
+
+
+def scope_id(session: Session) -> str:
+    """The tenant of the session, "" for all."""
+    return session.scope.id if isinstance(session.scope, Tenant) else ""
+
+
+def within(table: Table, *, scoped: bool) -> tuple[ColumnElement[bool], ...]:
+    """The condition of `Session.within` in a statement that is made once."""
+    return (table.c.tenant_id == bindparam("of_scope"),) if scoped else ()
+
+
+# Statements are made once for each form that they have: putting one together costs more than running it.
+
+
+@cache
+def _finding(columns: tuple[ColumnElement[Any], ...], *, scoped: bool, by_tenant: bool, lock: bool) -> Select[Any]:
+    asked = select(*HEAD, *columns).where(*within(JOBS, scoped=scoped), JOBS.c.id == bindparam("of_id"))
+    if by_tenant:
+        asked = asked.where(JOBS.c.tenant_id == bindparam("of_tenant"))
+    return asked.with_for_update() if lock else asked
+
+
+def held(session: Session) -> ColumnElement[bool]:
+    """The guard of every write that a claim allows: its fence, and that the job still runs under it. Needs `holding`."""
+    return _held(scoped=is_scoped(session))
+
+
+def holding(session: Session, claim: Claim) -> dict[str, Any]:
+    """The parameters of `held`."""
     tenant_id, job_id, fence = claim.key
+    return {"of_scope": scope_id(session), "of_tenant": tenant_id, "of_id": job_id, "of_fence": fence}
+
+
+@cache
+def _held(*, scoped: bool) -> ColumnElement[bool]:
     return and_(
-        session.within(JOBS),
-        JOBS.c.tenant_id == tenant_id,
-        JOBS.c.id == job_id,
-        JOBS.c.fence == fence,
+        *within(JOBS, scoped=scoped),
+        JOBS.c.tenant_id == bindparam("of_tenant"),
+        JOBS.c.id == bindparam("of_id"),
+        JOBS.c.fence == bindparam("of_fence"),
         JOBS.c.status == Status.RUNNING.value,
     )
 
 
-async def open_attempt(session: Session, job: Job, worker: str) -> None:
-    """Write an attempt down: in the transaction of its claim, so before its upstream call."""
-    row = {
-        "tenant_id": job.tenant_id,
-        "job_id": job.id,
-        "number": job.attempts,
-        "fence": job.fence,
-        "worker": worker,
-        "started_ms": session.now_ms,
-        "model": "",
-        "backend": "",
-        "outcome": "",
-        "error": "",
-        "tokens": 0,
-        "swap_ms": 0,
-    }
-    await session.execute(JOB_ATTEMPTS.insert().values(row))
+async def open_attempts(session: Session, jobs: Sequence[Job], worker: str) -> None:
+    """Write attempts down: in the transaction of their claims, so before their upstream calls."""
+    rows = [
+        {
+            "tenant_id": job.tenant_id,
+            "job_id": job.id,
+            "number": job.attempts,
+            "fence": job.fence,
+            "worker": worker,
+            "model": "",
+            "backend": "",
+            "outcome": "",
+            "error": "",
+            "tokens": 0,
+            "swap_ms": 0,
+        }
+        for job in jobs
+    ]
+    if rows:
+        await session.execute(_opening(session.now_ms), rows)
 
 
 async def end_attempt(session: Session, job: Job, values: Mapping[str, Any]) -> None:
     """Write down how the job's latest attempt ended."""
-    await session.execute(_attempt(session, job).values(ended_ms=session.now_ms, **values))
+    mine = {"of_tenant": job.tenant_id, "of_job": job.id, "of_number": job.attempts, "of_fence": job.fence}
+    await session.execute(
+        _attempt_ends(session.now_ms, scoped=is_scoped(session)), {"of_scope": scope_id(session), **mine, **values}
+    )
 
 
-def _attempt(session: Session, job: Job) -> Update:
-    return update(JOB_ATTEMPTS).where(
-        session.within(JOB_ATTEMPTS),
-        JOB_ATTEMPTS.c.tenant_id == job.tenant_id,
-        JOB_ATTEMPTS.c.job_id == job.id,
-        JOB_ATTEMPTS.c.number == job.attempts,
-        JOB_ATTEMPTS.c.fence == job.fence,
+@cache
+def _opening(now_ms: ColumnElement[int]) -> Insert:
+    return insert(JOB_ATTEMPTS).values(started_ms=now_ms)
+
+
+@cache
+def _attempt_ends(now_ms: ColumnElement[int], *, scoped: bool) -> Update:
+    return (
+        update(JOB_ATTEMPTS)
+        .where(
+            *within(JOB_ATTEMPTS, scoped=scoped),
+            JOB_ATTEMPTS.c.tenant_id == bindparam("of_tenant"),
+            JOB_ATTEMPTS.c.job_id == bindparam("of_job"),
+            JOB_ATTEMPTS.c.number == bindparam("of_number"),
+            JOB_ATTEMPTS.c.fence == bindparam("of_fence"),
+        )
+        .values(ended_ms=now_ms)
     )

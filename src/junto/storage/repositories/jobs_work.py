@@ -6,9 +6,10 @@ nothing else of the transaction happens.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, and_, bindparam, case, insert, or_, select, tuple_, update
+from sqlalchemy import BigInteger, Integer, bindparam, case, insert, or_, select, tuple_, update
 
 from junto.jobs.model import Event
 from junto.ports.jobs import AttemptOutcome, Claim, Renewal, Status
@@ -21,8 +22,9 @@ from junto.storage.repositories.jobs_rows import (
     Transactions,
     end_attempt,
     held,
+    holding,
     job_of,
-    open_attempt,
+    open_attempts,
     sources,
     target,
 )
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Select
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from junto.ports.jobs import Ending, Retry, Room, TriageDecision
     from junto.storage.repositories.jobs_fairness import VirtualTime
@@ -62,10 +65,10 @@ class StoredWork:
         if room.local <= 0 and room.cloud <= 0:
             return ()
         async with self._transaction(OPERATOR, reading=True) as session:  # mostly nothing: leave the writer alone
-            if not (await session.execute(_next(session, room, 1, prefer))).first():
+            if not (await session.execute(*_next(session, room, 1, prefer, lock=False))).first():
                 return ()
         async with self._transaction(OPERATOR) as session:
-            found = await session.execute(_next(session, room, limit, prefer).with_for_update(skip_locked=True))
+            found = await session.execute(*_next(session, room, limit, prefer, lock=True))
             keys = [(row.tenant_id, row.id) for row in found]
             return await self._take(session, keys, worker, lease_ms) if keys else ()
 
@@ -73,26 +76,15 @@ class StoredWork:
         self, session: Session, keys: Sequence[tuple[str, str]], worker: str, lease_ms: int
     ) -> Sequence[Claim]:
         taken = await session.execute(
-            update(JOBS)
-            .where(tuple_(JOBS.c.tenant_id, JOBS.c.id).in_(keys), *_claimable(session))
-            .values(
-                status=target(Status.PENDING, Event.CLAIM),
-                fence=JOBS.c.fence + 1,
-                attempts=JOBS.c.attempts + 1,
-                worker=worker,
-                lease_ms=session.now_ms + lease_ms,
-                started_ms=case((JOBS.c.started_ms.is_(None), session.now_ms), else_=JOBS.c.started_ms),
-                tokens_so_far=0,
-            )
-            .returning(*HEAD, *REQUEST, (JOBS.c.deadline_ms - session.now_ms).label("remaining_ms"))
+            _taking(session.now_ms), {"of_keys": keys, "of_lease": lease_ms, "worker": worker, "tokens_so_far": 0}
         )
         claims = {}
         for row in taken.mappings():
             job = job_of(row, session.sealer)
-            await open_attempt(session, job, worker)
             self._fairness.served(job.served_order)
             claim = Claim(job=job, worker=worker, attempt=job.attempts, remaining_ms=row["remaining_ms"])
             claims[job.tenant_id, job.id] = claim
+        await open_attempts(session, [claim.job for claim in claims.values()], worker)
         return [claims[key] for key in keys if key in claims]
 
     async def renew(self, claims: Sequence[tuple[Claim, int]], *, lease_ms: int) -> Sequence[Renewal]:
@@ -141,8 +133,8 @@ class StoredWork:
     async def hold(self, claim: Claim, nano: int) -> bool:
         try:
             async with self._transaction(Tenant(claim.job.tenant_id)) as session:
-                mine = select(JOBS.c.id).where(held(session, claim)).with_for_update()
-                if (await session.execute(mine)).first() is None:
+                mine = select(JOBS.c.id).where(held(session)).with_for_update()
+                if (await session.execute(mine, holding(session, claim))).first() is None:
                     return False
                 await hold_for_job(session, holder=claim.job.id, nano=nano)
         except NoRoom:
@@ -151,7 +143,8 @@ class StoredWork:
 
     async def finish(self, claim: Claim, ending: Ending) -> bool:
         async with self._transaction(Tenant(claim.job.tenant_id)) as session:
-            if await end_job(session, self._ledger, held(session, claim), claim.job, ending) is None:
+            guard, guarded = held(session), holding(session, claim)
+            if await end_job(session, self._ledger, guard, guarded, claim.job, ending) is None:
                 return False
             ended = {"model": ending.model, "backend": ending.backend, "tokens": ending.usage.output}
             ended["swap_ms"] = ending.swap_ms
@@ -181,7 +174,7 @@ class StoredWork:
                 "worker": "",
                 **changed,
             }
-            done = await session.execute(update(JOBS).where(held(session, claim)).values(put_back))
+            done = await session.execute(update(JOBS).where(held(session)).values(put_back), holding(session, claim))
             if done.rowcount != 1:
                 return False
             await end_attempt(session, claim.job, attempt)
@@ -201,29 +194,57 @@ _RENEW: Final = update(JOBS).where(
 )
 
 
-def _claimable(session: Session) -> tuple[ColumnElement[bool], ...]:
-    """Pending, due, within its deadline, and not to be cancelled."""
+def _claimable(now_ms: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
+    """Pending, due, within its deadline, and not to be cancelled; in sessions of the operator, who alone claims."""
     return (
-        session.within(JOBS),
         JOBS.c.status.in_(sources(Event.CLAIM)),
-        JOBS.c.due_ms <= session.now_ms,
-        or_(JOBS.c.deadline_ms.is_(None), JOBS.c.deadline_ms > session.now_ms),
+        JOBS.c.due_ms <= now_ms,
+        or_(JOBS.c.deadline_ms.is_(None), JOBS.c.deadline_ms > now_ms),
         JOBS.c.cancel_requested == 0,
     )
 
 
-def _next(session: Session, room: Room, limit: int, prefer: Sequence[str]) -> Select[Any]:
+@cache
+def _taking(now_ms: ColumnElement[int]) -> ReturningUpdate[Any]:
+    """Made once: putting it together costs more than running it."""
+    return (
+        update(JOBS)
+        .where(tuple_(JOBS.c.tenant_id, JOBS.c.id).in_(bindparam("of_keys", expanding=True)), *_claimable(now_ms))
+        .values(
+            status=target(Status.PENDING, Event.CLAIM),
+            fence=JOBS.c.fence + 1,
+            attempts=JOBS.c.attempts + 1,
+            lease_ms=now_ms + bindparam("of_lease", type_=BigInteger),
+            started_ms=case((JOBS.c.started_ms.is_(None), now_ms), else_=JOBS.c.started_ms),
+        )
+        .returning(*HEAD, *REQUEST, (JOBS.c.deadline_ms - now_ms).label("remaining_ms"))
+    )
+
+
+def _next(
+    session: Session, room: Room, limit: int, prefer: Sequence[str], *, lock: bool
+) -> tuple[Select[Any], dict[str, Any]]:
     """The keys of the jobs that are next, by priority, by what is in memory, and by their clients' shares."""
-    where = list(_claimable(session))
+    local: int | None = None
     most = room.local + room.cloud
     if room.local <= 0:
-        where.append(JOBS.c.local == 0)
-        most = room.cloud
+        local, most = 0, room.cloud
     elif room.cloud <= 0:
-        where.append(JOBS.c.local == 1)
-        most = room.local
+        local, most = 1, room.local
     elif limit > min(room.local, room.cloud):
         limit = min(room.local, room.cloud)  # whichever kind they are, there is room for them
-    preferred = [case((JOBS.c.model.in_(list(prefer)), 0), else_=1)] if prefer else []
+    asked = _waiting(session.now_ms, local=local, prefers=bool(prefer), lock=lock)
+    return asked, {"of_models": list(prefer), "of_limit": min(limit, most)}
+
+
+@cache
+def _waiting(now_ms: ColumnElement[int], *, local: int | None, prefers: bool, lock: bool) -> Select[Any]:
+    where = list(_claimable(now_ms))
+    if local is not None:
+        where.append(JOBS.c.local == local)
+    in_memory = JOBS.c.model.in_(bindparam("of_models", expanding=True))
+    preferred = [case((in_memory, 0), else_=1)] if prefers else []
     order = (JOBS.c.priority.desc(), *preferred, JOBS.c.served_order, JOBS.c.id)
-    return select(JOBS.c.tenant_id, JOBS.c.id).where(and_(*where)).order_by(*order).limit(min(limit, most))
+    asked = select(JOBS.c.tenant_id, JOBS.c.id).where(*where).order_by(*order)
+    asked = asked.limit(bindparam("of_limit", type_=Integer))
+    return asked.with_for_update(skip_locked=True) if lock else asked

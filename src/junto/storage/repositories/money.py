@@ -14,13 +14,11 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, case, delete, insert, select, tuple_, update
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, case, delete, select, tuple_, update
 
-from junto.core.errors import Overloaded
 from junto.core.money import usd_from_nano
 from junto.core.periods import Period, instant, window_end, window_start
 from junto.ports.money import BudgetState, NoRoom
-from junto.storage.sessions import Operator
 from junto.storage.tables.money import BUDGETS, RESERVATIONS
 
 if TYPE_CHECKING:
@@ -187,28 +185,6 @@ async def release_holder(session: Session, holder: str) -> int:
 async def sweep(session: Session) -> int:
     """Give back what is left of expired reservations; returns how many there were."""
     return await release(session, RESERVATIONS.c.expires_ms < session.now_ms)
-
-
-async def reserve_for_job(
-    session: Session, *, holder: str, budgets: Sequence[str], nano: int, life_ms: int = JOB_LIFE_MS
-) -> None:
-    """Hold back what a job may cost from every budget that it is paid from, or (NoRoom, a BudgetExceeded) from none.
-
-    Belongs into the transaction that writes the job down. `holder` is the job's id, `budgets` are ids; one that was removed
-    meanwhile is none. Raises Overloaded when one may be there and cannot be seen in the session.
-    """
-    if not budgets:
-        return
-    found = await lock_by_id(session, budgets)
-    if len(found) < len(set(budgets)) and not isinstance(session.scope, Operator):
-        # It may be there and be another tenant's (a service acts for that one): then it must not be passed over.
-        raise Overloaded("The budgets of this job cannot be seen right now.", retry_after=1.0)
-    for budget in found:
-        if budget.room < nano:
-            raise no_room(budget, nano)
-    for budget in found:
-        await draw(session, budget, nano)
-        await session.execute(insert(RESERVATIONS).values(job_row(budget, holder, nano, life_ms)))
 
 
 def job_row(budget: Locked, holder: str, nano: int, life_ms: int) -> dict[str, Any]:
