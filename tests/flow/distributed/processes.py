@@ -71,11 +71,13 @@ class Process:
             self._readers.append(reader)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Told to stop, it stops, and says that all was well."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(_STOP_SECONDS)
+            code = self._process.wait(_STOP_SECONDS)
+            assert kind is not None or code == 0, "\n".join(self.log)
         finally:
             self._process.kill()
             self._process.wait()
@@ -125,10 +127,10 @@ class Serve(Process):
         self.http = httpx2.Client(base_url=url, timeout=30, verify=False, headers={"connection": "keep-alive"})
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         if hasattr(self, "http"):
             self.http.close()
-        super().__exit__(*_)
+        super().__exit__(kind)
 
     def admin(self, method: str, path: str, body: Any = None, **more: Any) -> httpx2.Response:
         """Ask as the administrator."""
