@@ -19,7 +19,7 @@ from junto.storage.journal import Journal
 from junto.storage.lock import DataDirLock
 from junto.storage.repositories.ledger import LedgerWriter
 from junto.storage.retention import Retention
-from junto.storage.sealing import Sealer, find_library
+from junto.storage.sealing import Sealer
 from junto.storage.sessions import Sessions
 from junto.storage.writer import ExchangeWriter
 from junto.web.app import INFERENCE
@@ -71,9 +71,8 @@ def locked(settings: Settings, database: Database) -> Iterator[None]:
 
 
 def sealer_of(secret: Secret | None) -> Sealer | None:
-    """What encrypts stored bodies; None without a secret, and where there is no AES-GCM here (`junto serve` warns of that)."""
-    make = None if secret is None else find_library()
-    return None if secret is None or make is None else Sealer(secret, make, entropy=secrets.token_bytes)
+    """What encrypts stored bodies; None without a secret."""
+    return None if secret is None else Sealer(secret, entropy=secrets.token_bytes)
 
 
 async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Storage:

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from junto.core.document import ConfigErrors
     from junto.settings.model import ServeOptions, Settings
 
-_UNSEALED = (
-    "JUNTO_SECRETS_KEY signs webhooks and encrypts nothing here: stored bodies are encrypted where the package cryptography"
-    " is installed."
-)
 REFUSED = 2  # the exit code of a command whose configuration is wrong
 
 
@@ -47,11 +43,7 @@ def load_or_exit(config: Path | None, options: ServeOptions, environ: Mapping[st
 
 def warnings_of(settings: Settings) -> list[str]:
     """What is worth a word: the settings' own warnings, what this version does not do, what several processes would miss."""
-    from junto.storage.sealing import find_library
-
     found = [*settings.warnings]
-    if settings.secrets_key and find_library() is None:
-        found.append(_UNSEALED)
     url = settings.database_url
     if url is not None and not url.reveal().startswith("sqlite"):
         found += [sentence for is_set, sentence in _shared(settings) if not is_set]

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import importlib
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from junto.storage.bodies import Packed
 
@@ -24,35 +23,24 @@ if TYPE_CHECKING:
 _LABEL: Final = b"junto stored body v1"
 _MARK: Final = "+aesgcm:"
 _NONCE_BYTES: Final = 12
-_LIBRARY: Final = "cryptography.hazmat.primitives.ciphers.aead"
-
-
-class Aead(Protocol):
-    """Authenticated encryption under one key."""
-
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """The ciphertext with its tag."""
-
-    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """The plain data; raises when anything of it is not what was encrypted."""
-
-
-type MakeAead = Callable[[bytes], Aead]
 
 
 class Sealer:
     """Seals bodies under one secret. `entropy` gives random bytes."""
 
-    def __init__(self, secret: Secret, make: MakeAead, *, entropy: Callable[[int], bytes]) -> None:
+    def __init__(self, secret: Secret, *, entropy: Callable[[int], bytes]) -> None:
+        # Here, because the library takes its time to load, and only those need it who have a secret.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
+        self._aead = AESGCM
         self._secret = secret.reveal().encode()
-        self._make = make
         self._entropy = entropy
         self._name = self._derived(b"name").hex()[:8]
 
     def seal(self, packed: Packed, *place: str) -> Packed:
         """The same content, to be read under the same secret at the same place only."""
         nonce, where = self._entropy(_NONCE_BYTES), _joined(place)
-        sealed = self._make(self._derived(where)).encrypt(nonce, packed.content, where + packed.codec.encode())
+        sealed = self._aead(self._derived(where)).encrypt(nonce, packed.content, where + packed.codec.encode())
         return Packed(f"{packed.codec}{_MARK}{self._name}", nonce + sealed)
 
     def unseal(self, packed: Packed, *place: str) -> Packed:
@@ -64,7 +52,7 @@ class Sealer:
             )
         nonce, sealed, where = packed.content[:_NONCE_BYTES], packed.content[_NONCE_BYTES:], _joined(place)
         try:
-            content = self._make(self._derived(where)).decrypt(nonce, sealed, where + codec.encode())
+            content = self._aead(self._derived(where)).decrypt(nonce, sealed, where + codec.encode())
         except Exception as error:
             raise ValueError("the stored bodies are damaged, or were encrypted for another row") from error
         return Packed(codec, content)
@@ -78,19 +66,8 @@ def unsealed(packed: Packed, sealer: Sealer | None, *place: str) -> Packed:
     if _MARK not in packed.codec:
         return packed
     if sealer is None:
-        raise ValueError(
-            "the stored bodies are encrypted, and JUNTO_SECRETS_KEY is not set, or the package cryptography is not installed"
-        )
+        raise ValueError("the stored bodies are encrypted, and JUNTO_SECRETS_KEY is not set")
     return sealer.unseal(packed, *place)
-
-
-def find_library() -> MakeAead | None:
-    """AES-GCM of the package `cryptography`; None where that is not installed."""
-    try:
-        made: MakeAead = importlib.import_module(_LIBRARY).AESGCM
-    except ImportError:
-        return None
-    return made
 
 
 def _joined(place: tuple[str, ...]) -> bytes:

@@ -9,7 +9,6 @@ import pytest
 
 from junto.core.secret import Secret
 from junto.storage.sealing import Sealer
-from tests.unit.storage.toy_aead import Toy
 
 from .desk import ANSWERED, Desk
 
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 def sealer(secret: str = "a secret of the tests") -> Sealer:
-    return Sealer(Secret(secret), Toy, entropy=secrets.token_bytes)
+    return Sealer(Secret(secret), entropy=secrets.token_bytes)
 
 
 async def test_requests_and_answers_lie_encrypted_and_are_read_as_they_were(desk: Desk, database: Database) -> None:

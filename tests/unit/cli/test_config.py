@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from junto.storage.sealing import find_library
 from tests.unit.cli.running import FakeJunto, run
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OLLAMA_HOST", "DATABASE_URL", "REDIS_URL", "JUNTO_DATA_DIR")
@@ -64,14 +63,6 @@ def test_check_of_a_missing_file() -> None:
     result = command("check", "nowhere.yaml")
     assert result.exit_code == 2
     assert "cannot be read" in result.stderr
-
-
-def test_check_says_what_the_secrets_key_is_not_used_for() -> None:
-    """Without its value."""
-    result = command("check", env={"JUNTO_SECRETS_KEY": "k" * 32})
-    assert result.exit_code == 0
-    assert ("encrypts nothing here" in result.stderr) is (find_library() is None)
-    assert "k" * 32 not in result.output
 
 
 SHARED = {
