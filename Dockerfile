@@ -4,9 +4,8 @@ FROM python:3.12-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/junto
 COPY requirements/run.txt /tmp/run.txt
-COPY container/otel.txt /tmp/otel.txt
 # Exactly the locked files, by their hashes, and wheels only: nothing of anybody else's is run while the image is built.
-RUN /opt/junto/bin/pip install --no-deps --require-hashes --only-binary :all: -r /tmp/run.txt -r /tmp/otel.txt
+RUN /opt/junto/bin/pip install --no-deps --require-hashes --only-binary :all: -r /tmp/run.txt
 COPY src/junto /opt/junto/lib/python3.12/site-packages/junto
 COPY --chmod=755 container/junto /opt/junto/bin/junto
 RUN /opt/junto/bin/python -m compileall -q /opt/junto/lib/python3.12/site-packages/junto

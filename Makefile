@@ -48,5 +48,5 @@ lock: $(UV)
 	$(UV) --system-certs lock --quiet
 	mkdir -p requirements
 	$(UV) export --quiet --no-emit-index-url --no-emit-project --no-annotate --no-header --format requirements-txt --group builtin --group dev --output-file $(LOCK)
-	$(UV) export --quiet --no-emit-index-url --no-emit-project --no-annotate --no-header --format requirements-txt --group builtin --no-dev --output-file requirements/run.txt
+	$(UV) export --quiet --no-emit-index-url --no-emit-project --no-annotate --no-header --format requirements-txt --group builtin --extra otel --no-dev --output-file requirements/run.txt
 	rm -f uv.lock
