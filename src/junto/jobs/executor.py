@@ -16,7 +16,7 @@ from junto.core.errors import DeadlinePassed, JuntoError, Overloaded
 from junto.core.usage import Usage
 from junto.jobs.calling import Answered, Progress, arrival_of, call
 from junto.jobs.failures import RetryLater
-from junto.jobs.funds import JobFunds
+from junto.jobs.funds import JobFunds, may_hold
 from junto.jobs.leases import Stopped
 from junto.jobs.telling import dispatch_of, ended_of, swap_of
 from junto.ports.jobs import AttemptOutcome, Ending, OnCrash, Retry, Status
@@ -213,6 +213,7 @@ class Executor:
             error_message="" if error is None else error.message,
             webhook_id=self._make_id("evt"),
             forget_request=not self._keeps_bodies(claim.job.sensitivity),
+            reserved=may_hold(claim.job),
         )
         if record is None:
             return ending

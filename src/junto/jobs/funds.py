@@ -13,10 +13,15 @@ from junto.jobs.request import decode_request
 
 if TYPE_CHECKING:
     from junto.ports.clock import Clock
-    from junto.ports.jobs import Claim, WorkStore
+    from junto.ports.jobs import Claim, Job, WorkStore
 
 _PATIENCE_SECONDS: Final = 20.0
 _AGAIN_SECONDS: Final = 0.5
+
+
+def may_hold(job: Job) -> bool:
+    """Whether a budget may hold something back for a job; not known of one whose request cannot be read."""
+    return not job.request or decode_request(job.request).held_nano > 0
 
 
 class JobFunds:

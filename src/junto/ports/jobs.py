@@ -199,7 +199,8 @@ class Renewal(msgspec.Struct, frozen=True):
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How a claim ends its job: the answer or the error, and what is charged. `answer` is JSON.
 
-    `forget_request`: the tier keeps no bodies, so what was asked is deleted with the job's end.
+    `forget_request`: the tier keeps no bodies, so what was asked is deleted with the job's end. `reserved`: something may be held
+    back for the job.
     """
 
     status: Status
@@ -216,6 +217,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     price_date: str = ""
     webhook_id: str = ""
     forget_request: bool = False
+    reserved: bool = True
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):

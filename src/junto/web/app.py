@@ -93,6 +93,7 @@ def build_control_plane(services: WebServices) -> FastAPI:
     )
     app.state.services = services
     for module in (
+        jobs,  # the busiest of them: FastAPI asks one router after the other
         home,
         health,
         models,
@@ -106,7 +107,6 @@ def build_control_plane(services: WebServices) -> FastAPI:
         tenants,
         budgets,
         usage,
-        jobs,
         webhooks,
         metrics,
         admin,

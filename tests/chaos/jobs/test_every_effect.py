@@ -99,7 +99,7 @@ def test_a_job_ends_once_at_whatever_effect_its_process_dies(
     begun = time.monotonic()
     place: Path | str = tmp_path if kind == "sqlite" else str(request.getfixturevalue("postgres_url"))
     deaths = Deaths(tmp_path, place, later=later)
-    first = next(effect for effect in range(1 + later, MOST_EFFECTS, STRIDE) if not deaths.one(effect))
+    first = next(effect for effect in range(1, MOST_EFFECTS, STRIDE) if not deaths.one(effect))
     deaths.settle()
     stock = Stock(place)
     jobs, ledger = {job["id"]: job for job in stock.jobs()}, {row["id"]: row for row in stock.ledger("job")}
@@ -107,7 +107,8 @@ def test_a_job_ends_once_at_whatever_effect_its_process_dies(
     lost = [id for id in told if id not in jobs or jobs[id]["status"] not in ENDS or id not in ledger]
     report(
         scenario=f"1. death at every effect, {kind}, {'queued' if later else 'at once'}",
-        attempted=f"{len(deaths.keys)} jobs, {len(deaths.died_at)} deaths, {first} effects, every {STRIDE}",
+        attempted=f"{len(deaths.keys)} jobs, {len(deaths.died_at)} deaths, one at each of {first - 1} effects"
+        + (f", every {STRIDE}th" if STRIDE > 1 else ""),
         lost=len(lost),
         doubled=len(set(jobs) - told) + len(set(ledger) - told),
         seconds=time.monotonic() - begun,

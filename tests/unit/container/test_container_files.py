@@ -69,10 +69,8 @@ def test_what_is_installed_is_locked_by_hashes_and_runs_no_code() -> None:
 def locked(file: str) -> dict[str, str]:
     """Each package of a lock file with its text but for markers: version and hashes."""
     entries = re.findall(r"^[a-z0-9].*?(?=^[a-z0-9]|\Z)", (ROOT / file).read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    return {
-        re.split("==", entry)[0]: re.sub(r" ; .*? \\\\$", " \\\\", entry, count=1, flags=re.MULTILINE)
-        for entry in entries
-    }
+    entries = [re.sub(r" ;.*?(?= \\\n)", "", entry, count=1) for entry in entries]
+    return {re.split("==", entry)[0]: entry for entry in entries}
 
 
 def needed(package: str, found: set[str]) -> set[str]:

@@ -41,10 +41,11 @@ async def end_job(  # noqa: PLR0917  the guard with its parameters, the job and 
     ended = (await session.execute(_ending(guard, session.now_ms), {**values, **guarded})).first()
     if ended is None:
         return None
-    if ending.status is Status.CANCELLED and not ending.cost_nano:
-        await money.release_holder(session, job.id)
-    else:
-        await ledger.charge_job(session, _charge(job, ending, ended.finished_ms), reservation_holder=job.id)
+    holder = job.id if ending.reserved else None
+    if ending.status is not Status.CANCELLED or ending.cost_nano:
+        await ledger.charge_job(session, _charge(job, ending, ended.finished_ms), reservation_holder=holder)
+    elif holder is not None:
+        await money.release_holder(session, holder)
     if job.webhook and ending.webhook_id:
         await add_webhook(session, tenant_id=job.tenant_id, id=ending.webhook_id, job_id=job.id, url=job.webhook)
     if job.attempts > 1 or ending.status is not Status.COMPLETE:

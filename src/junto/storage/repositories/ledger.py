@@ -17,7 +17,7 @@ from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.periods import DAY_MS, day_of
 from junto.ports.money import Charge
 from junto.storage.repositories import money
-from junto.storage.tables.money import LEDGER, RESERVATIONS
+from junto.storage.tables.money import LEDGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -89,22 +89,21 @@ class LedgerWriter:
                 paid[reservation] += nano
         await _settle(session, costs, paid)
 
-    async def charge_job(self, session: Session, entry: Charge, *, reservation_holder: str) -> bool:
-        """Write a job's entry, charge it, and give back what its reservation has left, in the transaction that ends the job.
+    async def charge_job(self, session: Session, entry: Charge, *, reservation_holder: str | None) -> bool:
+        """Write a job's entry, charge it, and give back what its holder has reserved, in the transaction that ends the job.
 
-        False when the entry was there before: then nothing is charged again. The session must see the budgets that the job is
-        paid from, its tenant's and its client's.
+        False when the entry was there before: then nothing is charged again. None for a holder: nothing was reserved. The session
+        must see the budgets that the job is paid from, its tenant's and its client's.
         """
         row = (*(getattr(entry, name) for name in _ENTRY_FIELDS), entry.kind, day_of(entry.at_ms))
         new = await self._insert_new(session, [(*row, int(entry.usage_estimated), int(entry.failed))])
+        is_new = new is None or bool(new)
         costs: dict[Payer, int] = {}
-        if (new is None or new) and entry.cost_nano:
+        if is_new and entry.cost_nano:
             costs[entry.tenant_id, entry.client_id, entry.key_id] = entry.cost_nano
-        mine = RESERVATIONS.c.holder == reservation_holder
-        held = (await session.execute(select(RESERVATIONS.c.id, RESERVATIONS.c.amount_nano).where(mine))).all()
-        await _settle(session, costs, {row.id: row.amount_nano for row in held})
-        await money.release_holder(session, reservation_holder)
-        return new is None or bool(new)
+        if costs or reservation_holder is not None:
+            await money.settle_holder(session, _by_owner(costs), reservation_holder)
+        return is_new
 
     def _row(self, record: ExchangeRecord) -> Row:
         number, day = self._day

@@ -182,6 +182,21 @@ async def release_holder(session: Session, holder: str) -> int:
     return await release(session, RESERVATIONS.c.holder == holder)
 
 
+async def settle_holder(session: Session, spent: Owned, holder: str | None) -> None:
+    """What a holder has used becomes spent (by owner), and all that it has reserved is given back and deleted."""
+    mine = RESERVATIONS.c.holder == holder
+    concerned = owned_by(spent)
+    if holder is not None:
+        concerned |= BUDGETS.c.id.in_(select(RESERVATIONS.c.budget_id).where(mine))
+    budgets = await lock_budgets(session, concerned)
+    freed: dict[str, int] = defaultdict(int)
+    if holder is not None:
+        gone = delete(RESERVATIONS).where(mine).returning(RESERVATIONS.c.budget_id, RESERVATIONS.c.amount_nano)
+        for row in await session.execute(gone):
+            freed[row.budget_id] += row.amount_nano
+    await spend(session, budgets, spent=spent, released=freed)
+
+
 async def sweep(session: Session) -> int:
     """Give back what is left of expired reservations; returns how many there were."""
     return await release(session, RESERVATIONS.c.expires_ms < session.now_ms)
