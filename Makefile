@@ -25,7 +25,7 @@ run: install
 test: install
 	$(PY) -m pytest -n logical --maxprocesses 4 --dist worksteal
 
-# The faults of docs/reliability.md at full size: half an hour or more. `make test` has the short version of each.
+# The faults of docs/reliability.md at full size: the better part of an hour. `make test` has the short version of each.
 chaos: install
 	JUNTO_CHAOS=long $(PY) -m pytest tests/chaos
 
