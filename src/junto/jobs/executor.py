@@ -18,6 +18,7 @@ from junto.jobs.calling import Answered, Progress, arrival_of, call
 from junto.jobs.failures import RetryLater
 from junto.jobs.funds import JobFunds, may_hold
 from junto.jobs.leases import Stopped
+from junto.jobs.model import ended
 from junto.jobs.telling import dispatch_of, ended_of, swap_of
 from junto.ports.jobs import AttemptOutcome, Ending, OnCrash, Retry, Status
 
@@ -165,33 +166,35 @@ class Executor:
         return AttemptOutcome.FENCED, ""
 
     async def _end(self, claim: Claim, ending: Ending) -> tuple[AttemptOutcome, str]:
-        if not await self._written(claim, lambda: self._store.finish(claim, ending)):
+        finished_ms = await self._written(claim, lambda: self._store.finish(claim, ending))
+        if finished_ms is None:
             return AttemptOutcome.FENCED, ending.error_code
+        self._news.ended_here(ended(claim.job, ending, finished_ms))
         await self._news.changed(claim.job.id, ending.status.value)
         self._observer.job_ended(ended_of(claim, ending, self._clock.wall_ms()))
         if claim.job.webhook:
             self._on_webhook()
         return _OUTCOMES[ending.status], ending.error_code
 
-    async def _written(self, claim: Claim, write: Callable[[], Awaitable[bool]]) -> bool:
-        """Write until the database has taken it, or turned it away as stale; False then, and when it stays away for long."""
+    async def _written(self, claim: Claim, write: Callable[[], Awaitable[int | None]]) -> int | None:
+        """Write until the database has taken it, or turned it away as stale; None then, and when it stays away for long."""
         until = self._clock.monotonic() + _WRITE_SECONDS
         is_sure = True
         while True:
             try:
-                if await write():
-                    return True
+                if written := await write():
+                    return written
             except Overloaded:  # it may have happened: then the next try is turned away, and nothing is written twice
                 is_sure = False
                 if self._clock.monotonic() >= until:
                     self._log.error("job_end_not_written", job_id=claim.job.id)
-                    return False
+                    return None
                 await asyncio.sleep(self._write_again)
                 continue
             if is_sure:
                 self._observer.write_fenced()
                 self._log.warning("write_fenced", job_id=claim.job.id, attempt=claim.attempt)
-            return False
+            return None
 
     def _complete(self, claim: Claim, answered: Answered) -> Ending:
         ending = self._ending(claim, Status.COMPLETE, None, answered.record, charged=True)

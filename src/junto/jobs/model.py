@@ -19,6 +19,8 @@ from junto.ports.jobs import OnCrash, Status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from junto.ports.jobs import Ending, Job
+
 MOST_CRASHES: Final = 3
 _FIRST_DELAY_MS = 1_000
 _LONGEST_DELAY_MS = 60_000
@@ -44,6 +46,28 @@ TRANSITIONS: Final[Mapping[tuple[Status, Event], Status]] = {
     (Status.RUNNING, Event.FAIL): Status.FAILED,
     (Status.RUNNING, Event.CANCEL): Status.CANCELLED,
 }
+
+
+def ended(job: Job, ending: Ending, finished_ms: int) -> Job:
+    """A running job as it stands when that ending is written down."""
+    return msgspec.structs.replace(
+        job,
+        status=ending.status,
+        finished_ms=finished_ms,
+        cancel_requested=False,
+        error_code=ending.error_code,
+        error_message=ending.error_message,
+        model_used=ending.model,
+        backend=ending.backend,
+        finish_reason=ending.finish_reason,
+        tokens_in=ending.usage.prompt,
+        tokens_out=ending.usage.output,
+        tokens_so_far=ending.usage.output,
+        latency_ms=ending.latency_ms,
+        cost_nano=ending.cost_nano,
+        request=b"",
+        answer=ending.answer,
+    )
 
 
 def after(status: Status, event: Event) -> Status | None:

@@ -18,6 +18,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from junto.ports.jobs import Job
     from junto.ports.signals import Signals
 
 _STATUS: Final = "jobs.status"
@@ -45,6 +46,7 @@ class Listener:
 
     def __init__(self) -> None:
         self._waiting: asyncio.Queue[Told] = asyncio.Queue(_MOST_WAITING)
+        self.ended: Job | None = None  # as it was written down, where that happened in this process
 
     def put(self, told: Told) -> None:
         """Take a message, if there is room."""
@@ -87,6 +89,11 @@ class News:
     async def changed(self, job_id: str, status: str) -> None:
         """Tell everybody that a job is in another status."""
         await self._signals.publish(_STATUS, msgspec.json.encode(Told(job_id=job_id, status=status)))
+
+    def ended_here(self, job: Job) -> None:
+        """A job's end was written down by this process: who listens to it here need not look for it."""
+        for listener in tuple(self._listeners.get(job.id, ())):
+            listener.ended = job
 
     async def grew(self, told: Told) -> None:
         """Tell those who watch what an attempt has said."""

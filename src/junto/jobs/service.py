@@ -170,6 +170,8 @@ class Jobs:
         until = self._clock.monotonic() + seconds
         while True:
             await _news_of_end(listener, min(_LOOK_SECONDS, max(0.0, until - self._clock.monotonic())), self._clock)
+            if listener.ended is not None:
+                return listener.ended
             with contextlib.suppress(
                 Overloaded
             ):  # it is accepted: while the database is away there is nothing else to tell

@@ -288,8 +288,11 @@ class WorkStore(Protocol):
     async def hold(self, claim: Claim, nano: int) -> bool:
         """Have so much in all reserved for the job, of each of its budgets, or change nothing: one has no room, or the fence is stale."""
 
-    async def finish(self, claim: Claim, ending: Ending) -> bool:
-        """End the job: result, ledger entry, reservation and webhook at once; False, and nothing done, with a stale fence."""
+    async def finish(self, claim: Claim, ending: Ending) -> int | None:
+        """End the job: result, ledger entry, reservation and webhook at once; when that was, in milliseconds by the database's clock.
+
+        None, and nothing done, with a stale fence.
+        """
 
     async def retry(self, claim: Claim, retry: Retry) -> bool:
         """The attempt failed and the job is pending again; False with a stale fence."""

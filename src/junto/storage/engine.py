@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from junto.storage import aiosqlite_hops, schema
 from junto.storage.away import told_when_away
+from junto.storage.liveness import look_before_use
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,7 +188,6 @@ def _postgres(url: URL) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=_POOL_SECONDS,
         pool_use_lifo=True,
-        pool_pre_ping=True,  # a restart of the server must not cost a request
         hide_parameters=True,
         connect_args={name: value for name, value in _TO_POSTGRES.items() if name not in url.query},
     )
@@ -200,4 +200,5 @@ def _postgres(url: URL) -> AsyncEngine:
         cursor.close()
         connection.commit()
 
+    look_before_use(engine.sync_engine)
     return engine

@@ -66,6 +66,32 @@ async def test_without_room_in_the_budget_neither_job_nor_key_is_written(desk: D
     assert (await desk.count(JOBS), await desk.count(IDEMPOTENCY), await desk.reserved()) == (0, 0, 0)
 
 
+async def test_of_jobs_that_come_together_each_is_accepted_or_refused_by_itself(desk: Desk) -> None:
+    budget = await desk.budget(250)
+    old = await desk.jobs.submit(desk.new(idempotency=Idempotency("old", "digest")))
+    kinds = [
+        desk.new(),
+        desk.new(reserve_nano=100, budgets=(budget,), idempotency=Idempotency("a", "d")),
+        desk.new(reserve_nano=300, budgets=(budget,), idempotency=Idempotency("b", "d")),  # more than there is
+        desk.new(idempotency=Idempotency("old", "digest")),
+        desk.new(reserve_nano=100, budgets=(budget,)),
+        desk.new(),
+    ]
+    found = await asyncio.gather(*(desk.jobs.submit(new) for new in kinds), return_exceptions=True)
+    kept = [one for one in found if not isinstance(one, BaseException)]
+    assert [type(one).__name__ for one in found].index("NoRoom") == 2
+    assert [one.is_new for one in kept] == [True, True, False, True, True]
+    assert kept[2].job.id == old.job.id
+    assert (await desk.count(JOBS), await desk.count(IDEMPOTENCY), await desk.reserved()) == (5, 2, 200)
+
+
+async def test_jobs_of_one_client_that_come_together_are_served_in_their_order(desk: Desk) -> None:
+    new = [desk.new() for _ in range(40)]
+    submitted = await asyncio.gather(*(desk.jobs.submit(one) for one in new))
+    claims = await desk.work.claim("w1", Room(local=40, cloud=0), lease_ms=30_000, limit=40)
+    assert [claim.job.id for claim in claims] == [one.job.id for one in submitted] == [one.id for one in new]
+
+
 async def test_two_clients_take_turns_however_many_jobs_one_has_put_in_first(desk: Desk) -> None:
     for _ in range(6):
         await desk.submit("cli_a", charge=10)

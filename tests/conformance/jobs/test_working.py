@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from junto.core.usage import Usage
+from junto.jobs import model
 from junto.ports.jobs import Ending, Renewal, Retry, Room, Status, TriageDecision
 from junto.storage.sessions import OPERATOR
 from junto.storage.tables import OUTBOX, TRIAGE_DECISIONS
@@ -109,8 +110,23 @@ async def test_a_second_end_changes_nothing(desk: Desk) -> None:
 async def test_of_many_ends_at_once_one_counts(desk: Desk) -> None:
     claim = await desk.claimed()
     ended = await asyncio.gather(*(desk.work.finish(claim, ANSWERED) for _ in range(10)))
-    assert ended.count(True) == 1
+    assert [when is not None for when in ended].count(True) == 1
     assert len(await desk.ledger()) == 1
+
+
+async def test_the_end_that_a_waiting_caller_is_told_is_the_one_that_was_written(desk: Desk) -> None:
+    claim = await desk.claimed()
+    finished_ms = await desk.work.finish(claim, ANSWERED)
+    assert finished_ms is not None
+    assert model.ended(claim.job, ANSWERED, finished_ms) == await desk.job(claim.job)
+
+
+async def test_an_end_that_is_told_of_no_reservation_is_written_as_any_other(desk: Desk) -> None:
+    claim = await desk.claimed()
+    assert await desk.work.finish(claim, msgspec.structs.replace(ANSWERED, reserved=False))
+    assert (await desk.job(claim.job)).status is Status.COMPLETE
+    [entry] = await desk.ledger()
+    assert entry["cost_nano"] == 40
 
 
 @pytest.mark.parametrize("what", ["finish", "retry", "release", "renew"])

@@ -50,8 +50,8 @@ class Store:
         self.told.append((what, value))
         return True
 
-    async def finish(self, claim: Claim, ending: Ending) -> bool:
-        return self._say("finish", ending)
+    async def finish(self, claim: Claim, ending: Ending) -> int | None:
+        return 1 if self._say("finish", ending) else None
 
     async def retry(self, claim: Claim, retry: Retry) -> bool:
         return self._say("retry", retry)

@@ -70,3 +70,21 @@ async def test_the_job_is_told_as_it_last_stood_when_the_time_is_over_and_the_da
     store = Store(job, news, away=1_000)
     waited = await jobs_over(store, news).wait(job, 2.0)
     assert waited == job
+
+
+async def test_an_end_that_this_process_wrote_down_is_told_without_another_look() -> None:
+    news = News(MemorySignals())
+    news.start()
+    job = a_claim().job
+    done = msgspec.structs.replace(job, status=Status.COMPLETE)
+
+    class Ending(Store):
+        async def find(self, _tenant_id: str, job_id: str) -> Job:
+            self.looks += 1
+            news.ended_here(done)
+            await news.changed(job_id, Status.COMPLETE.value)
+            return job
+
+    store = Ending(job, news, away=0)
+    assert await jobs_over(store, news).wait(job, 60.0) is done
+    assert store.looks == 1

@@ -141,16 +141,17 @@ class StoredWork:
             return False
         return True
 
-    async def finish(self, claim: Claim, ending: Ending) -> bool:
+    async def finish(self, claim: Claim, ending: Ending) -> int | None:
         async with self._transaction(Tenant(claim.job.tenant_id)) as session:
             guard, guarded = held(session), holding(session, claim)
-            if await end_job(session, self._ledger, guard, guarded, claim.job, ending) is None:
-                return False
+            finished_ms = await end_job(session, self._ledger, guard, guarded, claim.job, ending)
+            if finished_ms is None:
+                return None
             ended = {"model": ending.model, "backend": ending.backend, "tokens": ending.usage.output}
             ended["swap_ms"] = ending.swap_ms
             outcome = _OUTCOMES[ending.status]
             await end_attempt(session, claim.job, {**ended, "outcome": outcome.value, "error": ending.error_code})
-        return True
+        return finished_ms
 
     async def retry(self, claim: Claim, retry: Retry) -> bool:
         changed: dict[str, Any] = {} if retry.model is None else {"model": retry.model}
