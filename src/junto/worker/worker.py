@@ -54,6 +54,8 @@ class Worker:
         self._wake = asyncio.Event()
         self._has_room = asyncio.Event()
         self._claiming: asyncio.Task[None] | None = None
+        self._looks = False  # a round of claims is under way
+        self._left_some = True  # jobs may wait for which there was no room
         self._log = structlog.get_logger()
 
     async def start(self) -> None:
@@ -78,13 +80,19 @@ class Worker:
     async def claim_all(self) -> int:
         """Claim what there is room for now, and start it; how many jobs that were. Raises Overloaded."""
         count = 0
-        while (room := self._room()) is not None:
-            claims, since = await self._claim(room)
-            for claim in claims:
-                self._runs.begin(claim, since=since)
-            count += len(claims)
-            if not claims:
-                break
+        self._looks = True
+        try:
+            self._left_some = True
+            while (room := self._room()) is not None:
+                claims, since, limit = await self._claim(room)
+                for claim in claims:
+                    self._runs.begin(claim, since=since)
+                count += len(claims)
+                if len(claims) < min(most for most in (limit, room.local, room.cloud) if most > 0):
+                    self._left_some = room.local <= 0  # what waits for the other kind of room was not looked at
+                    break
+        finally:
+            self._looks = False
         if not self._runs.free:
             self._has_room.clear()
         return count
@@ -108,10 +116,12 @@ class Worker:
         self._wake.set()
 
     def _ended(self) -> None:
+        """Room was made. Where nothing waited for it, the next hint is early enough."""
         self._has_room.set()
-        self._wake.set()
+        if self._looks or self._left_some:
+            self._wake.set()
 
-    async def _claim(self, room: Room) -> tuple[Sequence[Claim], float]:
+    async def _claim(self, room: Room) -> tuple[Sequence[Claim], float, int]:
         since = self._clock.monotonic()
         prefer = in_memory(self._current.runtime) if room.local > 0 and self._batching.prefers(since) else ()
         limit = self._batching.left if prefer else _CLAIMS_AT_ONCE
@@ -124,7 +134,7 @@ class Worker:
             await self._give_back(claiming)
             raise
         self._batching.took(sum(claim.job.model in prefer for claim in claims), since)
-        return claims, since
+        return claims, since, limit
 
     async def _give_back(self, claiming: asyncio.Future[Sequence[Claim]]) -> None:
         with contextlib.suppress(Overloaded):

@@ -64,11 +64,8 @@ class StoredWork:
     ) -> Sequence[Claim]:
         if room.local <= 0 and room.cloud <= 0:
             return ()
-        async with self._transaction(OPERATOR, reading=True) as session:  # mostly nothing: leave the writer alone
-            if not (await session.execute(*_next(session, room, 1, prefer, lock=False))).first():
-                return ()
         async with self._transaction(OPERATOR) as session:
-            found = await session.execute(*_next(session, room, limit, prefer, lock=True))
+            found = await session.execute(*_next(session, room, limit, prefer))
             keys = [(row.tenant_id, row.id) for row in found]
             return await self._take(session, keys, worker, lease_ms) if keys else ()
 
@@ -222,9 +219,7 @@ def _taking(now_ms: ColumnElement[int]) -> ReturningUpdate[Any]:
     )
 
 
-def _next(
-    session: Session, room: Room, limit: int, prefer: Sequence[str], *, lock: bool
-) -> tuple[Select[Any], dict[str, Any]]:
+def _next(session: Session, room: Room, limit: int, prefer: Sequence[str]) -> tuple[Select[Any], dict[str, Any]]:
     """The keys of the jobs that are next, by priority, by what is in memory, and by their clients' shares."""
     local: int | None = None
     most = room.local + room.cloud
@@ -234,12 +229,12 @@ def _next(
         local, most = 1, room.local
     elif limit > min(room.local, room.cloud):
         limit = min(room.local, room.cloud)  # whichever kind they are, there is room for them
-    asked = _waiting(session.now_ms, local=local, prefers=bool(prefer), lock=lock)
+    asked = _waiting(session.now_ms, local=local, prefers=bool(prefer))
     return asked, {"of_models": list(prefer), "of_limit": min(limit, most)}
 
 
 @cache
-def _waiting(now_ms: ColumnElement[int], *, local: int | None, prefers: bool, lock: bool) -> Select[Any]:
+def _waiting(now_ms: ColumnElement[int], *, local: int | None, prefers: bool) -> Select[Any]:
     where = list(_claimable(now_ms))
     if local is not None:
         where.append(JOBS.c.local == local)
@@ -247,5 +242,4 @@ def _waiting(now_ms: ColumnElement[int], *, local: int | None, prefers: bool, lo
     preferred = [case((in_memory, 0), else_=1)] if prefers else []
     order = (JOBS.c.priority.desc(), *preferred, JOBS.c.served_order, JOBS.c.id)
     asked = select(JOBS.c.tenant_id, JOBS.c.id).where(*where).order_by(*order)
-    asked = asked.limit(bindparam("of_limit", type_=Integer))
-    return asked.with_for_update(skip_locked=True) if lock else asked
+    return asked.limit(bindparam("of_limit", type_=Integer)).with_for_update(skip_locked=True)
