@@ -6,12 +6,13 @@ The rules of repositories/money.py hold here as well.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from sqlalchemy import insert, select, update
 
 from junto.core.errors import JuntoError, Overloaded
+from junto.storage.repositories.jobs_rows import one_or_many
 from junto.storage.repositories.money import JOB_LIFE_MS, draw, job_row, lock_by_id, no_room
 from junto.storage.sessions import Operator
 from junto.storage.tables.money import RESERVATIONS
@@ -29,6 +30,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     holder: str
     budgets: tuple[str, ...]
     nano: int
+
+
+_INSERT: Final = insert(RESERVATIONS)
 
 
 async def reserve_for_jobs(
@@ -57,7 +61,7 @@ async def reserve_for_jobs(
     for id, nano in drawn.items():
         await draw(session, found[id], nano)
     if rows:
-        await session.execute(insert(RESERVATIONS), rows)
+        await session.execute(_INSERT, one_or_many(rows))
     return refused
 
 

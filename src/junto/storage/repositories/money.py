@@ -11,6 +11,7 @@ behalf of another tenant. So these functions need a session of the operator, or 
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -48,10 +49,16 @@ _CHANGE: Final = (
         updated_ms=bindparam("now", type_=BigInteger),
     )
 )
+_DRAW: Final = _CHANGE.where(_SPENT + BUDGETS.c.reserved_nano + _RESERVED <= BUDGETS.c.limit_nano)
 _TAKE: Final = (
     update(RESERVATIONS)
     .where(RESERVATIONS.c.tenant_id == bindparam("of_tenant"), RESERVATIONS.c.id == bindparam("of_id"))
     .values(amount_nano=RESERVATIONS.c.amount_nano - bindparam("by_nano", type_=BigInteger))
+)
+_GONE: Final = (
+    delete(RESERVATIONS)
+    .where(RESERVATIONS.c.holder == bindparam("of_holder"))
+    .returning(RESERVATIONS.c.budget_id, RESERVATIONS.c.amount_nano)
 )
 _HELD: Final = (RESERVATIONS.c.tenant_id, RESERVATIONS.c.id, RESERVATIONS.c.budget_id, RESERVATIONS.c.amount_nano)
 
@@ -80,13 +87,35 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True):
 
 async def lock_budgets(session: Session, which: ColumnElement[bool]) -> list[Locked]:
     """The budgets that match, locked, in the order in which everybody locks them."""
-    found = await session.execute(_budgets(session).where(which).order_by(_RANK, BUDGETS.c.id).with_for_update())
+    found = await session.execute(_locking(session.now_ms, which))
     return [_in_window(row) for row in found.mappings()]
 
 
 async def lock_by_id(session: Session, ids: Iterable[str]) -> list[Locked]:
     """Those budgets that still are there."""
-    return await lock_budgets(session, BUDGETS.c.id.in_(list(ids)))
+    found = await session.execute(_locking_ids(session.now_ms), {"of_ids": list(ids)})
+    return [_in_window(row) for row in found.mappings()]
+
+
+def _locking(now_ms: ColumnElement[int], which: ColumnElement[bool]) -> Select[Any]:
+    asked = select(BUDGETS, now_ms.label("now_ms")).where(which)
+    return asked.order_by(_RANK, BUDGETS.c.id).with_for_update()
+
+
+# What each job runs is made once: putting a statement together costs more than running it.
+
+
+@cache
+def _locking_ids(now_ms: ColumnElement[int]) -> Select[Any]:
+    return _locking(now_ms, BUDGETS.c.id.in_(bindparam("of_ids", expanding=True)))
+
+
+@cache
+def _locking_concerned(now_ms: ColumnElement[int]) -> Select[Any]:
+    """The budgets of some owners, and those that a holder has reserved from."""
+    owned = tuple_(BUDGETS.c.scope, BUDGETS.c.scope_id).in_(bindparam("of_owners", expanding=True))
+    reserved = select(RESERVATIONS.c.budget_id).where(RESERVATIONS.c.holder == bindparam("of_holder"))
+    return _locking(now_ms, owned | BUDGETS.c.id.in_(reserved))
 
 
 def no_room(budget: Locked, asked: int) -> NoRoom:
@@ -107,9 +136,7 @@ def no_room(budget: Locked, asked: int) -> NoRoom:
 
 async def draw(session: Session, budget: Locked, nano: int) -> None:
     """Hold that much back from a locked budget that has room for it."""
-    drawn = await session.execute(
-        _CHANGE.where(_SPENT + BUDGETS.c.reserved_nano + _RESERVED <= BUDGETS.c.limit_nano), _amounts(budget, 0, nano)
-    )
+    drawn = await session.execute(_DRAW, _amounts(budget, 0, nano))
     if drawn.rowcount != 1:  # cannot be while the row is locked
         raise no_room(budget, nano)
 
@@ -184,15 +211,12 @@ async def release_holder(session: Session, holder: str) -> int:
 
 async def settle_holder(session: Session, spent: Owned, holder: str | None) -> None:
     """What a holder has used becomes spent (by owner), and all that it has reserved is given back and deleted."""
-    mine = RESERVATIONS.c.holder == holder
-    concerned = owned_by(spent)
-    if holder is not None:
-        concerned |= BUDGETS.c.id.in_(select(RESERVATIONS.c.budget_id).where(mine))
-    budgets = await lock_budgets(session, concerned)
+    concerned = {"of_owners": list(spent) or [("", "")], "of_holder": holder or ""}
+    found = await session.execute(_locking_concerned(session.now_ms), concerned)
+    budgets = [_in_window(row) for row in found.mappings()]
     freed: dict[str, int] = defaultdict(int)
     if holder is not None:
-        gone = delete(RESERVATIONS).where(mine).returning(RESERVATIONS.c.budget_id, RESERVATIONS.c.amount_nano)
-        for row in await session.execute(gone):
+        for row in await session.execute(_GONE, {"of_holder": holder}):
             freed[row.budget_id] += row.amount_nano
     await spend(session, budgets, spent=spent, released=freed)
 
