@@ -1,4 +1,4 @@
-"""What jobs hold back from budgets: at submit, for many jobs at once, and more while an answer grows.
+"""What jobs hold back from budgets: at submit, for many jobs at once; more while an answer grows; given back at their end.
 
 The rules of repositories/money.py hold here as well.
 """
@@ -6,21 +6,24 @@ The rules of repositories/money.py hold here as well.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 
 from junto.core.errors import JuntoError, Overloaded
 from junto.storage.repositories.jobs_rows import one_or_many
-from junto.storage.repositories.money import JOB_LIFE_MS, draw, job_row, lock_by_id, no_room
+from junto.storage.repositories.money import JOB_LIFE_MS, draw, job_row, lock_by_id, locked, locking, no_room, spend
 from junto.storage.sessions import Operator
-from junto.storage.tables.money import RESERVATIONS
+from junto.storage.tables.money import BUDGETS, RESERVATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from junto.storage.repositories.money import Locked
+    from sqlalchemy import ColumnElement, Select
+
+    from junto.storage.repositories.money import Locked, Owned
     from junto.storage.sessions import Session
 
 
@@ -33,6 +36,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _INSERT: Final = insert(RESERVATIONS)
+_GONE: Final = (
+    delete(RESERVATIONS)
+    .where(RESERVATIONS.c.holder == bindparam("of_holder"))
+    .returning(RESERVATIONS.c.budget_id, RESERVATIONS.c.amount_nano)
+)
 
 
 async def reserve_for_jobs(
@@ -71,6 +79,26 @@ def _refusal(session: Session, wanted: Wanted, own: Sequence[Locked], drawn: Map
         return Overloaded("The budgets of this job cannot be seen right now.", retry_after=1.0)
     full = next((budget for budget in own if budget.room - drawn.get(budget.id, 0) < wanted.nano), None)
     return None if full is None else no_room(full, wanted.nano)
+
+
+async def settle_holder(session: Session, spent: Owned, holder: str | None) -> None:
+    """What a holder has used becomes spent (by owner), and all that it has reserved is given back and deleted."""
+    concerned = {"of_owners": list(spent) or [("", "")], "of_holder": holder or ""}
+    found = await session.execute(_locking_concerned(session.now_ms), concerned)
+    budgets = [locked(row) for row in found.mappings()]
+    freed: dict[str, int] = defaultdict(int)
+    if holder is not None:
+        for row in await session.execute(_GONE, {"of_holder": holder}):
+            freed[row.budget_id] += row.amount_nano
+    await spend(session, budgets, spent=spent, released=freed)
+
+
+@cache
+def _locking_concerned(now_ms: ColumnElement[int]) -> Select[Any]:
+    """The budgets of some owners, and those that a holder has reserved from."""
+    owned = tuple_(BUDGETS.c.scope, BUDGETS.c.scope_id).in_(bindparam("of_owners", expanding=True))
+    reserved = select(RESERVATIONS.c.budget_id).where(RESERVATIONS.c.holder == bindparam("of_holder"))
+    return locking(now_ms, owned | BUDGETS.c.id.in_(reserved))
 
 
 async def hold_for_job(session: Session, *, holder: str, nano: int) -> None:

@@ -17,6 +17,7 @@ from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.periods import DAY_MS, day_of
 from junto.ports.money import Charge
 from junto.storage.repositories import money
+from junto.storage.repositories.job_reservations import settle_holder
 from junto.storage.tables.money import LEDGER
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class LedgerWriter:
         if is_new and entry.cost_nano:
             costs[entry.tenant_id, entry.client_id, entry.key_id] = entry.cost_nano
         if costs or reservation_holder is not None:
-            await money.settle_holder(session, _by_owner(costs), reservation_holder)
+            await settle_holder(session, _by_owner(costs), reservation_holder)
         return is_new
 
     def _row(self, record: ExchangeRecord) -> Row:

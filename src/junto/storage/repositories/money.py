@@ -55,11 +55,6 @@ _TAKE: Final = (
     .where(RESERVATIONS.c.tenant_id == bindparam("of_tenant"), RESERVATIONS.c.id == bindparam("of_id"))
     .values(amount_nano=RESERVATIONS.c.amount_nano - bindparam("by_nano", type_=BigInteger))
 )
-_GONE: Final = (
-    delete(RESERVATIONS)
-    .where(RESERVATIONS.c.holder == bindparam("of_holder"))
-    .returning(RESERVATIONS.c.budget_id, RESERVATIONS.c.amount_nano)
-)
 _HELD: Final = (RESERVATIONS.c.tenant_id, RESERVATIONS.c.id, RESERVATIONS.c.budget_id, RESERVATIONS.c.amount_nano)
 
 type Owned = Mapping[tuple[str, str], int]  # amounts by scope and id of whose budgets they concern
@@ -87,17 +82,18 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True):
 
 async def lock_budgets(session: Session, which: ColumnElement[bool]) -> list[Locked]:
     """The budgets that match, locked, in the order in which everybody locks them."""
-    found = await session.execute(_locking(session.now_ms, which))
-    return [_in_window(row) for row in found.mappings()]
+    found = await session.execute(locking(session.now_ms, which))
+    return [locked(row) for row in found.mappings()]
 
 
 async def lock_by_id(session: Session, ids: Iterable[str]) -> list[Locked]:
     """Those budgets that still are there."""
     found = await session.execute(_locking_ids(session.now_ms), {"of_ids": list(ids)})
-    return [_in_window(row) for row in found.mappings()]
+    return [locked(row) for row in found.mappings()]
 
 
-def _locking(now_ms: ColumnElement[int], which: ColumnElement[bool]) -> Select[Any]:
+def locking(now_ms: ColumnElement[int], which: ColumnElement[bool]) -> Select[Any]:
+    """The statement by which budgets are locked; `locked` reads what it finds."""
     asked = select(BUDGETS, now_ms.label("now_ms")).where(which)
     return asked.order_by(_RANK, BUDGETS.c.id).with_for_update()
 
@@ -107,15 +103,7 @@ def _locking(now_ms: ColumnElement[int], which: ColumnElement[bool]) -> Select[A
 
 @cache
 def _locking_ids(now_ms: ColumnElement[int]) -> Select[Any]:
-    return _locking(now_ms, BUDGETS.c.id.in_(bindparam("of_ids", expanding=True)))
-
-
-@cache
-def _locking_concerned(now_ms: ColumnElement[int]) -> Select[Any]:
-    """The budgets of some owners, and those that a holder has reserved from."""
-    owned = tuple_(BUDGETS.c.scope, BUDGETS.c.scope_id).in_(bindparam("of_owners", expanding=True))
-    reserved = select(RESERVATIONS.c.budget_id).where(RESERVATIONS.c.holder == bindparam("of_holder"))
-    return _locking(now_ms, owned | BUDGETS.c.id.in_(reserved))
+    return locking(now_ms, BUDGETS.c.id.in_(bindparam("of_ids", expanding=True)))
 
 
 def no_room(budget: Locked, asked: int) -> NoRoom:
@@ -209,18 +197,6 @@ async def release_holder(session: Session, holder: str) -> int:
     return await release(session, RESERVATIONS.c.holder == holder)
 
 
-async def settle_holder(session: Session, spent: Owned, holder: str | None) -> None:
-    """What a holder has used becomes spent (by owner), and all that it has reserved is given back and deleted."""
-    concerned = {"of_owners": list(spent) or [("", "")], "of_holder": holder or ""}
-    found = await session.execute(_locking_concerned(session.now_ms), concerned)
-    budgets = [_in_window(row) for row in found.mappings()]
-    freed: dict[str, int] = defaultdict(int)
-    if holder is not None:
-        for row in await session.execute(_GONE, {"of_holder": holder}):
-            freed[row.budget_id] += row.amount_nano
-    await spend(session, budgets, spent=spent, released=freed)
-
-
 async def sweep(session: Session) -> int:
     """Give back what is left of expired reservations; returns how many there were."""
     return await release(session, RESERVATIONS.c.expires_ms < session.now_ms)
@@ -251,7 +227,7 @@ async def budget_states(session: Session, scope: str | None, scope_id: str | Non
         asked = asked.where(BUDGETS.c.scope == scope)
     if scope_id is not None:
         asked = asked.where(BUDGETS.c.scope_id == scope_id)
-    return [_state(_in_window(row)) for row in (await session.execute(asked)).mappings()]
+    return [_state(locked(row)) for row in (await session.execute(asked)).mappings()]
 
 
 def owned_by(owners: Iterable[tuple[str, str]]) -> ColumnElement[bool]:
@@ -263,7 +239,8 @@ def _budgets(session: Session) -> Select[Any]:
     return select(BUDGETS, session.now_ms.label("now_ms"))
 
 
-def _in_window(row: RowMapping) -> Locked:
+def locked(row: RowMapping) -> Locked:
+    """A budget's row in the window of now."""
     now = int(row["now_ms"])
     start = window_start(row["period"], now)
     over = row["period"] != Period.TOTAL and row["window_ms"] < start
