@@ -46,7 +46,10 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str
 
 def differences(connection: Connection) -> list[Any]:
     context = MigrationContext.configure(connection, opts={"compare_type": True})
-    return [each for each in compare_metadata(context, METADATA) if "alembic_version" not in str(each)]
+    passed_over = ["alembic_version"]
+    if connection.dialect.name == "sqlite":
+        passed_over.append("ix_jobs_next")  # Alembic does not see there which way a column of an index goes
+    return [each for each in compare_metadata(context, METADATA) if not any(name in str(each) for name in passed_over)]
 
 
 def shape(connection: Connection) -> dict[str, Any]:
@@ -70,10 +73,16 @@ def shape(connection: Connection) -> dict[str, Any]:
             inspector.get_pk_constraint(table),
             sorted(map(str, inspector.get_foreign_keys(table))),
             sorted(map(str, inspector.get_unique_constraints(table))),
-            sorted(map(str, inspector.get_indexes(table))),
+            sorted(plain(index) for index in inspector.get_indexes(table)),
             connection.execute(select(func.count()).select_from(text(table))).scalar_one(),
         )
     return shown
+
+
+def plain(index: Any) -> str:
+    """An index as text; what it is limited to comes as an object, whose own text is an address in memory."""
+    options = {name: str(value) for name, value in index.pop("dialect_options", {}).items()}
+    return f"{index} {options}"
 
 
 async def shape_of(database: Database) -> dict[str, Any]:

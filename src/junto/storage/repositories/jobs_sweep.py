@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, or_, select, tuple_, update
+from sqlalchemy import delete, exists, or_, select, tuple_, update
 
 from junto.jobs.model import Event, after_lost_lease
 from junto.ports.jobs import AttemptOutcome, Lapsed, Status
@@ -102,10 +102,11 @@ class StoredSweep:
             return [(row.tenant_id, row.id) for row in found]
 
     async def settle_orphans(self) -> int:
-        over = RESERVATIONS.c.holder.in_(
-            select(JOBS.c.id)
-            .where(JOBS.c.id == RESERVATIONS.c.holder, JOBS.c.status.in_(_ENDED))
-            .correlate(RESERVATIONS)
+        # By the whole key: a job is paid from budgets of its own tenant, and a look by its id alone goes through all jobs.
+        over = exists().where(
+            JOBS.c.tenant_id == RESERVATIONS.c.tenant_id,
+            JOBS.c.id == RESERVATIONS.c.holder,
+            JOBS.c.status.in_(_ENDED),
         )
         async with self._transaction(OPERATOR, reading=True) as session:
             orphans = (await session.execute(select(RESERVATIONS.c.id).where(over).limit(500))).scalars().all()
@@ -126,11 +127,12 @@ class StoredSweep:
     async def delete_ended(self, *, older_ms: int, limit: int = 200) -> int:
         async with self._transaction(OPERATOR, reading=True) as session:
             asked = select(JOBS.c.tenant_id, JOBS.c.id).where(
-                session.within(JOBS), JOBS.c.status.in_(_ENDED), JOBS.c.finished_ms < session.now_ms - older_ms
+                session.within(JOBS), JOBS.c.finished_ms < session.now_ms - older_ms
             )
             keys = [(row.tenant_id, row.id) for row in await session.execute(asked.limit(limit))]
         if not keys:
             return 0
+        tenants, ids = {tenant for tenant, _ in keys}, [id for _, id in keys]
         async with self._transaction(OPERATOR) as session:
             for table, id in (
                 (JOB_ATTEMPTS, JOB_ATTEMPTS.c.job_id),
@@ -139,8 +141,10 @@ class StoredSweep:
                 (TRIAGE_DECISIONS, TRIAGE_DECISIONS.c.job_id),
                 (JOBS, JOBS.c.id),
             ):
+                # The pairs say which; the two lists are there for SQLite, which finds pairs by no index.
+                by_index = table.c.tenant_id.in_(tenants) & id.in_(ids)
                 await session.execute(
-                    delete(table).where(session.within(table), tuple_(table.c.tenant_id, id).in_(keys))
+                    delete(table).where(session.within(table), by_index, tuple_(table.c.tenant_id, id).in_(keys))
                 )
         return len(keys)
 

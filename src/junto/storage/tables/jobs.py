@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import text as sql
 
 from junto.storage.tables.columns import count, flag, maybe_bytes, maybe_count, text
 from junto.storage.tables.metadata import METADATA
+
+_IS_OVER: Final = sql("finished_ms IS NOT NULL")
 
 JOBS = Table(
     "jobs",
@@ -57,9 +62,10 @@ JOBS = Table(
     text("metadata"),  # the caller's, JSON, at most 16 kB
     text("webhook"),
     PrimaryKeyConstraint("tenant_id", "id"),
-    Index("ix_jobs_claim", "status", "priority", "served_order"),
+    Index("ix_jobs_next", "status", sql("priority DESC"), "served_order", "id"),  # the order of claims
     Index("ix_jobs_lease", "status", "lease_ms"),
     Index("ix_jobs_client", "tenant_id", "client_id", "id"),
+    Index("ix_jobs_finished", "finished_ms", sqlite_where=_IS_OVER, postgresql_where=_IS_OVER),
 )
 
 JOB_ATTEMPTS = Table(
@@ -92,6 +98,7 @@ IDEMPOTENCY = Table(
     text("job_id"),
     count("created_ms"),
     PrimaryKeyConstraint("tenant_id", "client_id", "key"),
+    Index("ix_idempotency_job", "tenant_id", "job_id"),
 )
 
 OUTBOX = Table(
@@ -108,6 +115,7 @@ OUTBOX = Table(
     Column("last_error", Text, nullable=True),
     PrimaryKeyConstraint("tenant_id", "id"),
     Index("ix_outbox_due", "done_ms", "due_ms"),
+    Index("ix_outbox_job", "tenant_id", "job_id"),
 )
 
 TRIAGE_DECISIONS = Table(
@@ -122,4 +130,5 @@ TRIAGE_DECISIONS = Table(
     count("latency_ms"),
     count("at_ms"),
     PrimaryKeyConstraint("tenant_id", "id"),
+    Index("ix_triage_decisions_job", "tenant_id", "job_id"),
 )
