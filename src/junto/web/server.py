@@ -14,6 +14,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from junto.web.cycle import Cycle
+from junto.web.upgrades import parser_of_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,10 +24,16 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 128
 MOST_PIPELINED = 8  # requests behind the one that is answered; with more, nothing is read until they are fewer
+PIECE_BYTES = 16 * 1024  # parsed at a time: small requests that came together must not become thousands of waiting ones
 RECEIVE_SECONDS = 30.0  # without a byte of a body that is incomplete, and for a head in all
 STALL_SECONDS = 300.0  # without taking a byte of an answer that waits to be read, while a backend's slot waits with it
 SWEEP_SECONDS = 5.0
 HANGUP = "junto.hangup"  # the scope extension under which a request finds its connection
+_TOO_LARGE = b"431 Request Header Fields Too Large", b"The request's headers are too large."
+
+
+class _Refused(Exception):
+    """Ends the parsing of a connection whose caller was told why already."""
 
 
 class JuntoProtocol(HttpToolsProtocol):
@@ -49,6 +56,8 @@ class JuntoProtocol(HttpToolsProtocol):
         self._idle_since: float | None = None
         self._outbox: Outbox | None = None  # where an answer of this connection may wait
         self._to_start: Cycle | None = None
+        self._unread = b""  # what was received and waits to be parsed, until fewer requests wait
+        self._ahead: Cycle | None = None  # while requests wait behind it: the one that is answered
         self._asked = b""  # the URL of the request before, and where it goes: path, raw path, query
         self._target = ("", b"", b"")
         self._parsing = False
@@ -69,7 +78,10 @@ class JuntoProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._flush()
-        super().send_400_response(msg)
+        if self._may_answer():
+            super().send_400_response(msg)
+        self._to_start = None
+        self.transport.close()
 
     def cancel_on_hangup(self, task: asyncio.Task[Any] | None) -> None:
         """Cancel that task when the caller goes away; None: there is nothing to cancel any more."""
@@ -86,29 +98,72 @@ class JuntoProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._ahead is not None and not self._ahead.response_complete:  # uvicorn tells the latest request only
+            self._ahead.disconnected = True
+            self._ahead.wake()
         if self._watched is not None and not self._watched.done():
             self._watched.cancel()
 
     def data_received(self, data: bytes) -> None:
         if self._receiving_since is not None and not self._in_head:  # a head has its time in all
             self._receiving_since = self.loop.time()
-        self._overhead += len(data)
         self._parsing = True
-        try:
-            self.parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._not_understood(error)
+        if len(data) > PIECE_BYTES or self._unread:
+            self._feed_in_pieces(data)
+        else:
+            self._feed(data)
         self._parsing = False
         if self._to_start is not None:
             self._start()
         if self._receiving_since is None:
             self._overhead = 0
         elif self._overhead > MAX_HEAD_BYTES or len(self.headers or ()) > MAX_HEADERS:
-            self._refuse(b"431 Request Header Fields Too Large", b"The request's headers are too large.")
+            self._refuse(*_TOO_LARGE)
 
-    def _not_understood(self, error: Exception) -> None:
-        """No HTTP; or a wish to speak something else, which is none of ours: it is served as if it had not been said."""
-        if isinstance(error, httptools.HttpParserError):
+    def _feed(self, data: bytes | memoryview) -> None:
+        self._overhead += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as wish:
+            self._feed_behind(wish, memoryview(data))
+        except httptools.HttpParserError:
+            self._not_understood()
+
+    def _feed_in_pieces(self, data: bytes) -> None:
+        """Parse until enough requests wait; the rest is kept until they are fewer."""
+        everything = memoryview(self._unread + data)
+        self._unread = b""
+        for start in range(0, len(everything), PIECE_BYTES):
+            if self.transport.is_closing():
+                return
+            if len(self.pipeline) > MOST_PIPELINED:
+                self._unread = bytes(everything[start:])
+                return
+            self._feed(everything[start : start + PIECE_BYTES])
+
+    def _feed_behind(self, wish: httptools.HttpParserUpgrade, data: memoryview) -> None:
+        """Go on behind a head that wishes to speak something else, as if it had not: with its body, and what else came with it."""
+        while True:
+            data = data[wish.args[0] :]
+            parser = parser_of_body(self, self.headers)
+            if parser is not None:
+                cycle: Any = self.cycle
+                cycle.more_body = True
+                self._receiving_since = self.loop.time()
+                self.parser = parser
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as next_wish:
+                wish = next_wish
+            except httptools.HttpParserError:
+                self._not_understood()
+                return
+            else:
+                return
+
+    def _not_understood(self) -> None:
+        """No HTTP, or refused already."""
+        if not self.transport.is_closing():
             self.logger.warning("Invalid HTTP request received.")
             self.send_400_response("Invalid HTTP request received.")
 
@@ -129,18 +184,20 @@ class JuntoProtocol(HttpToolsProtocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
         # What was read together with the head counts as well, so a large sum is only a reason to look closer.
         is_large = self._overhead > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES
         self._overhead = 0
         if is_large or len(self.headers) > MAX_HEADERS:
-            self._refuse(b"431 Request Header Fields Too Large", b"The request's headers are too large.")
-            return
+            self._refuse(*_TOO_LARGE)
+            raise _Refused
+        self._in_head = False
         earlier: Cycle | None = self.cycle  # type: ignore[assignment]  # None before the first, whatever uvicorn says
         self.cycle = cycle = self._begun()
         if earlier is None or earlier.response_complete:
             self._start_asgi_task(cycle, self.app)
             return
+        if not self.pipeline:
+            self._ahead = earlier
         self.pipeline.appendleft((cycle, self.app))
         if len(self.pipeline) > MOST_PIPELINED:
             self.flow.pause_reading()  # up to there it is read: an unread socket does not tell that its caller has gone
@@ -225,11 +282,16 @@ class JuntoProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        else:
+        if not self.pipeline:
+            self.flow.resume_reading()
             self._idle_since = self.loop.time()
+            return
+        self._ahead, app = self.pipeline.pop()  # type: ignore[assignment]  # it is our own cycle
+        self._start_asgi_task(self._ahead, app)
+        if len(self.pipeline) <= MOST_PIPELINED:
+            self.flow.resume_reading()
+            if self._unread:
+                self.data_received(b"")
 
     def enforce_deadline(self, now: float) -> None:
         """Close the connection if its caller neither sends nor reads what it should, or has nothing to ask any more."""
@@ -253,14 +315,25 @@ class JuntoProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._flush()
-        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        if self._may_answer():
             body = b'{"error":{"type":"invalid_request_error","code":"bad_request","message":"%s"}}' % message
             self.transport.write(
                 b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
                 % (status, len(body), body)
             )
+        self._to_start = None
         self.transport.close()
+
+    def _may_answer(self) -> bool:
+        """Whether what is written now is an answer to what came last, and not taken for another's, or for a part of it."""
+        if self._to_start is not None:  # all that came together is refused together
+            return True
+        if self.pipeline:
+            return False
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
+        if cycle is None or cycle.response_complete:
+            return self._in_head  # else it is the rest of what was answered already
+        return cycle.more_body and not cycle.response_started
 
 
 async def sweep_slow_callers(connections: Iterable[Any], *, every: float = SWEEP_SECONDS) -> None:
