@@ -95,9 +95,9 @@ class Limiter:
     def take(self, by: LimitedBy, tokens: int) -> Permit | None:
         """Let a request in from what is at hand; None where the store must be asked. `tokens` is an estimate, not below 0."""
         account = self._lessee.account_at_hand(by)
-        if account is None:
-            return None
-        now = self._now()
+        return None if account is None else self._from_hand(account, tokens, self._now())
+
+    def _from_hand(self, account: Account, tokens: int, now: float) -> Permit | None:
         for window in account.requests:
             if window.left < 1 or now >= window.until:
                 return None
@@ -245,6 +245,11 @@ class Limiter:
                     self._let_in(waiting, Permit(self, ask.account, ask.tokens, stamps))
                     continue
             elif isinstance(outcome, Refused):
+                # What is missing may have gone to this very node, as the spare of another one's grant in the same visit.
+                permit = self._from_hand(ask.account, ask.tokens, now)
+                if permit is not None:
+                    self._let_in(waiting, permit)
+                    continue
                 holding, refusal = self._lessee.refused(ask, outcome, now)
                 if not waiting.future.done():
                     waiting.future.set_exception(used_up(holding, refusal, now=now, wall_ms=self._wall_ms()))

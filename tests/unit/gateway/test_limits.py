@@ -91,6 +91,15 @@ async def test_a_client_is_told_what_is_left_of_its_limit(scene: Scene) -> None:
 
 
 @simulated
+async def test_requests_that_come_together_are_let_in_as_long_as_there_are_seats(scene: Scene) -> None:
+    limiter = scene.limiter
+    limited = by(Limits(max_concurrency=20))
+    found = await asyncio.gather(*(limiter.acquire(limited, 0) for _ in range(30)), return_exceptions=True)
+    assert sum(not isinstance(one, BaseException) for one in found) == 20
+    assert sum(isinstance(one, RateLimited) for one in found) == 10
+
+
+@simulated
 async def test_the_tighter_of_client_and_tenant_is_the_one_that_is_told(scene: Scene) -> None:
     limiter = scene.limiter
     limited = by(Limits(requests_per_minute=9, tokens_per_minute=100), Limits(requests_per_minute=2))
