@@ -6,23 +6,31 @@ from contextlib import contextmanager
 from sqlite3 import SQLITE_ERROR
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from junto.core.errors import Overloaded
+from junto.core.errors import InvalidField, Overloaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _RETRY_AFTER: Final = 2.0  # seconds
+_NUL: Final = "cannot contain NUL"  # as psycopg says it, before it asks the server
 
 
 @contextmanager
 def told_when_away() -> Iterator[None]:
-    """Callers are told to come back (503) instead of that something went wrong; a statement that is wrong stays an error."""
+    """Callers are told to come back (503) instead of that something went wrong; a statement that is wrong stays an error.
+
+    Postgres has no text with a NUL in it, and any id, name or note of a caller may have one: then it is theirs to mend (422).
+    """
     try:
         yield
     except (DBAPIError, PoolTimeout, OSError) as error:
+        if isinstance(error, DataError) and _NUL in str(error.orig):
+            raise InvalidField(
+                "A text has a NUL character in it, which can neither be stored nor looked for."
+            ) from error
         if isinstance(error, DBAPIError) and not _is_away(error):
             raise
         raise Overloaded("The database does not answer right now.", retry_after=_RETRY_AFTER) from error

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from sqlalchemy.exc import DataError, IntegrityError
 
+from junto.core.errors import InvalidField
 from junto.storage.bodies import Packer
 from junto.storage.bulk import BulkInsert
 from junto.storage.sessions import OPERATOR
@@ -87,7 +88,7 @@ class ExchangeWriter:
                 await asyncio.sleep(0)
         try:
             await self._insert(records, rows, bodies)
-        except (DataError, IntegrityError, OverflowError, UnicodeError) as error:
+        except (DataError, IntegrityError, InvalidField, OverflowError, UnicodeError) as error:
             raise RecordRefused(str(error)) from error
 
     async def _insert(self, records: Sequence[ExchangeRecord], rows: list[Row], bodies: list[Row]) -> None:
