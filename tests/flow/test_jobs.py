@@ -178,6 +178,35 @@ def test_a_key_of_a_job_for_later_gives_that_job(house: House) -> None:
     assert again.json()["job_id"] == first.json()["job_id"]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"headers": {"X-Junto-Sensitivity": "confidential"}},
+        {"metadata": {"sensitivity": "confidential"}},
+        {"headers": {"X-Junto-Sensitivity": "confidential"}, "sensitivity": "public"},
+        {"metadata": {"sensitivity": "confidential"}, "sensitivity": "public"},
+    ],
+)
+def test_whatever_way_a_job_asks_for_a_tier_it_is_heard(house: House, asked: dict[str, Any]) -> None:
+    """As everywhere: the header, the metadata and the field; the strictest counts."""
+    refused = house.post(model="cloud-model", **asked)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "sensitivity_not_servable")
+    assert not house.cloud.calls
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        ({"headers": {"X-Junto-Sensitivity": "secret"}}, "X-Junto-Sensitivity"),
+        ({"metadata": {"sensitivity": "secret"}}, "metadata.sensitivity"),
+        ({"metadata": {"sensitivity": 2}}, "metadata.sensitivity"),
+    ],
+)
+def test_a_tier_that_is_none_is_refused_wherever_a_job_says_it(house: House, asked: dict[str, Any], param: str) -> None:
+    refused = house.post(**asked)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (422, param)
+
+
 def test_a_tier_looser_than_a_floor_is_raised_and_the_answer_says_so(house: House) -> None:
     made = house.junto.http.post(
         "/clients",

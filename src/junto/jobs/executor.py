@@ -135,7 +135,7 @@ class Executor:
                 return await self._release(claim, record)
             case Stopped.DEADLINE:
                 late = DeadlinePassed("The deadline passed before the job was done.")
-                return await self._end(claim, self._ending(claim, Status.FAILED, late, record))
+                return await self._end(claim, self._ending(claim, Status.FAILED, late, record, charged=True))
         failure = attempt.exception()
         if not isinstance(failure, JuntoError):
             self._log.error("job_attempt_failed", job_id=claim.job.id, exc_info=failure)
@@ -209,7 +209,10 @@ class Executor:
         *,
         charged: bool = False,
     ) -> Ending:
-        """The end of a job. Charged is what answered, and what was cancelled after it had begun to."""
+        """The end of a job. Charged is what answered, and what its caller cut short after it had begun to.
+
+        Its deadline is the caller's own: were it free, text that was followed up to there would be.
+        """
         ending = Ending(
             status=status,
             error_code="" if error is None else error.code,

@@ -77,9 +77,9 @@ class Jobs:
         nobody knows: the same idempotency key tells), Conflict for a key whose first request is still waited for.
         """
         prospect = self._planner.prospect(asked, principal, self._current.runtime, self._clock.monotonic())
-        await self._check_webhook(asked)
         permit = await self._admit(principal, prospect.tokens)
         try:
+            await self._check_webhook(asked)  # a name look-up, so nobody has more of them than the limits let in
             return await self._accepted(principal, asked, prospect)
         finally:
             if permit is not None:

@@ -40,9 +40,9 @@ def paid(held_nano: int = CHUNK, **options: int) -> Claim:
     return msgspec.structs.replace(claim, job=msgspec.structs.replace(claim.job, request=request.encode()))
 
 
-def bench_with(room: int) -> Bench:
+def bench_with(room: int, *, pause: float = 0.0) -> Bench:
     bench = Bench()
-    bench.house = OneBackend(Fake("desk", models=(MODEL,), script=[Step(events=LONG)]), pricing=PRICE)
+    bench.house = OneBackend(Fake("desk", models=(MODEL,), script=[Step(events=LONG, pause=pause)]), pricing=PRICE)
     bench.executor._pipeline = bench.house.pipeline
     bench.store.room = room
     return bench
@@ -62,6 +62,15 @@ async def test_an_answer_that_the_budget_covers_comes_whole() -> None:
     await bench.run(paid())
     assert (bench.store.ending.finish_reason, bench.store.ending.usage.output) == ("stop", 6_000)
     assert bench.store.held == 7 * CHUNK
+
+
+async def test_what_its_own_deadline_cuts_short_is_charged_as_what_is_cancelled() -> None:
+    """Else whoever follows the text as it grows, and sets the deadline just before its end, would have it for nothing."""
+    bench = bench_with(100 * CHUNK, pause=0.01)
+    await bench.run(msgspec.structs.replace(paid(), remaining_ms=100))
+    ending = bench.store.ending
+    assert (ending.status, ending.error_code) == (Status.FAILED, "deadline_passed")
+    assert ending.cost_nano == ending.usage.output * CHUNK // 1_000 > 0
 
 
 async def test_what_no_budget_pays_for_asks_nobody() -> None:

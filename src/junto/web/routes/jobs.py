@@ -20,7 +20,7 @@ from junto.routing.routes import check_task_type
 from junto.web.deps import JobAccount, JobCaller, Services
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from junto.jobs.following import Happening
 
@@ -67,10 +67,13 @@ class NewJob(BaseModel):
     on_crash: Literal["retry", "fail"] = "retry"
     max_attempts: Annotated[StrictInt, Field(ge=1, le=10)] = 3
 
-    def submission(self, *, key: str | None, wait: int | None) -> Submission:
-        """The body and its headers in the jobs' own words; raises InvalidField."""
+    def submission(self, *, key: str | None, wait: int | None, tiers: Sequence[str] = ()) -> Submission:
+        """The body and its headers in the jobs' own words; `tiers` are what headers ask for. Raises InvalidField."""
         _check_depth(self)
+        tier = self._asked(tiers)
         fields = self.model_dump(by_alias=True, exclude_unset=True)
+        if tier is not None:
+            fields["sensitivity"] = tier
         try:
             digest = hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()
         except (ValueError, OverflowError) as error:  # lone surrogates, integers beyond 64 bits
@@ -82,7 +85,7 @@ class NewJob(BaseModel):
             prompt=self.prompt,
             messages=None if self.messages is None else tuple(self.messages),
             system_prompt=self.system_prompt,
-            sensitivity=None if self.sensitivity is None else parse_sensitivity(self.sensitivity).label,
+            sensitivity=tier,
             priority=self.priority,
             model=self.model,
             options={name: fields[name] for name in _OPTIONS if fields.get(name) is not None},
@@ -96,6 +99,15 @@ class NewJob(BaseModel):
             idempotency_key=key,
             digest=digest,
         )
+
+    def _asked(self, tiers: Sequence[str]) -> str | None:
+        """The strictest tier that the request asks for, by whatever name it does."""
+        said = [parse_sensitivity(tier.strip(), param="X-Junto-Sensitivity") for tier in tiers]
+        if self.sensitivity is not None:
+            said.append(parse_sensitivity(self.sensitivity))
+        if "sensitivity" in self.metadata:
+            said.append(parse_sensitivity(self.metadata["sensitivity"], param="metadata.sensitivity"))
+        return max(said).label if said else None
 
 
 _OPTIONS = (
@@ -113,17 +125,18 @@ _OPTIONS = (
 
 
 @router.post("/jobs")
-async def submit_job(
+async def submit_job(  # noqa: PLR0917  one parameter a header
     body: NewJob,
     services: Services,
     caller: JobCaller,
     idempotency_key: Annotated[str | None, Header(max_length=_LONGEST_KEY, min_length=1)] = None,
     prefer: Annotated[str | None, Header(max_length=1000)] = None,
+    x_junto_sensitivity: Annotated[list[str] | None, Header()] = None,
 ) -> Response:
     """Do it now where a cloud model does it (200), or accept it for later (202): it is not lost from here on."""
     found = _WAIT.search(prefer or "")
     wait = min(int(found[1]), _LONGEST_WAIT) if found else None
-    submission = body.submission(key=idempotency_key, wait=wait)
+    submission = body.submission(key=idempotency_key, wait=wait, tiers=x_junto_sensitivity or ())
     job = await services.jobs.submit(caller, submission)
     return _answer(job, await _view(services, job))
 
