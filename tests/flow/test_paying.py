@@ -15,7 +15,10 @@ from tests.upstreams import OpenAIEmulator, Script
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PRICES = "- {provider: openai, model: gpt-test, from: 2026-01-01, input: 2, output: 10}"
+PRICES = """
+- {provider: openai, model: gpt-test, from: 2026-01-01, input: 2, output: 10}
+- {provider: openai, model: dear, from: 2026-01-01, input: 2, output: 10}
+"""
 PATIENCE = 10.0
 
 
@@ -56,8 +59,14 @@ class Shop:
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with OpenAIEmulator() as upstream:
-        backends = [{"name": "up", "provider": "openai", "url": upstream.base_url}]
-        config = {"auth": {"mode": "keys"}, "backends": backends}
+        down = {"name": "down", "provider": "openai", "url": "http://127.0.0.1:9/v1", "models": ["dear"]}
+        backends = [
+            {"name": "up", "provider": "openai", "url": upstream.base_url},
+            {"name": "desk", "provider": "fake", "locality": "local", "models": ["free"]},
+            down,
+        ]
+        groups = {"either": {"members": ["desk/free", "down/dear"]}}
+        config = {"auth": {"mode": "keys"}, "backends": backends, "groups": groups}
         with RunningJunto(tmp_path_factory.mktemp("data"), config, pricing=PRICES) as junto:
             yield Shop(junto, upstream.script)
 
@@ -86,6 +95,32 @@ def test_a_budget_of_nothing_lets_nothing_in_and_calls_nobody(shop: Shop) -> Non
     shop.script.clear()
     assert shop.ask(client).status_code == 402
     assert shop.script.inferences == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"n": 100, "max_tokens": 10},
+        {"max_tokens": 1, "max_completion_tokens": 1000},
+        {"max_tokens": 1000, "max_completion_tokens": 1},
+    ],
+)
+def test_all_answers_that_are_asked_for_have_to_be_paid(shop: Shop, fields: dict[str, Any]) -> None:
+    """Held is what the upstream may make of it: so many answers, and the larger of two maxima."""
+    client = shop.client("0.005")  # 500 tokens of output
+    shop.script.clear()
+    assert shop.ask(client, **fields).status_code == 402
+    assert shop.script.inferences == []
+    assert shop.ask(client, n=1, max_tokens=10).status_code == 200
+
+
+def test_a_job_holds_what_the_dearest_may_take_that_is_only_out_of_service_now(shop: Shop) -> None:
+    """It may be back when the job's turn comes."""
+    client = shop.client("0.005")
+    own = {"authorization": f"Bearer {client['api_key']}"}
+    body = {"task_type": "tale", "prompt": "hi", "model": "either", "max_tokens": 1000, "sensitivity": "public"}
+    refused = shop.junto.http.post("/jobs", json=body, headers=own)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (402, "budget_exceeded")
 
 
 def test_a_raised_budget_lets_in_at_once(shop: Shop) -> None:

@@ -31,7 +31,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """The few fields of a request that routing and relaying need, read without decoding the rest.
 
     `prompt_tokens` is an estimate; `metadata` holds the string values of the body's metadata object, in which a caller may
-    say `sensitivity` and `task_type`; `wants_usage` is whether a stream's usage was asked for (true where the
+    say `sensitivity` and `task_type`; `max_tokens` is of each of the `answers` that are asked for; `wants_usage` is whether a stream's usage was asked for (true where the
     dialect always sends it).
     """
 
@@ -40,6 +40,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     needs: Capability = Capability.CHAT
     prompt_tokens: int = 0
     max_tokens: int | None = None
+    answers: int = 1
     wants_usage: bool = True
     metadata: dict[str, str] = {}
 

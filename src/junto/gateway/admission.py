@@ -88,7 +88,7 @@ class Admission:
         if by is None or limiter is None:
             return
         head = exchange.head
-        tokens = head.prompt_tokens + (head.max_tokens or _USUAL_ANSWER)
+        tokens = head.prompt_tokens + (head.max_tokens or _USUAL_ANSWER) * head.answers
         exchange.permit = limiter.take(by, tokens) or await limiter.acquire(by, tokens)
 
     async def reserve(self, exchange: Exchange, candidates: Sequence[DeploymentFacts]) -> None:

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from junto.identity.principal import Principal
     from junto.prompts.shelf import PromptShelf
     from junto.prompts.template import Prompt
-    from junto.routing.facts import Plan, Stage
+    from junto.routing.facts import DeploymentFacts, Plan, Stage
     from junto.routing.route_table import Routed, RouteTable
 
 _USUAL_ANSWER = 512  # tokens, of a job that sets no maximum: for its share only
+_RESTING = frozenset({"backend_up", "breaker"})  # the filters that a deployment passes again by itself
 _SHARE = 1000  # of a client with the weight 1, for each token
 
 
@@ -125,7 +126,7 @@ class Planner:
             prompt_version=template.recorded if template is not None else "",
             tokens=tokens,
             charge=max(1, tokens * _SHARE // max(principal.weight, 1)),
-            reserve_nano=most(head, chosen.candidates),
+            reserve_nano=most(head, _may_answer(chosen)),
         )
 
     def _template(self, asked: Submission, principal: Principal) -> Prompt | None:
@@ -163,6 +164,11 @@ def _plan(  # noqa: PLR0917  the facts of a plan
         if not isinstance(error, AllBackendsDown):
             raise error
     return chosen
+
+
+def _may_answer(chosen: Plan) -> Sequence[DeploymentFacts]:
+    """Where the job may end up: what is out of service now may be back when its turn comes, and is paid as well."""
+    return [*chosen.candidates, *(each.deployment for each in chosen.dropped if each.reason.rule in _RESTING)]
 
 
 def _messages(asked: Submission, template: Prompt | None) -> tuple[dict[str, Any], ...]:

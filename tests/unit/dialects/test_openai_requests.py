@@ -108,7 +108,11 @@ def test_the_head_says_what_is_needed() -> None:
     )
     every = Capability.CHAT | Capability.TOOLS | Capability.VISION | Capability.JSON_SCHEMA | Capability.REASONING
     assert head.needs == every
-    assert (head.stream, head.max_tokens, head.wants_usage) == (True, 5, False)
+    assert (head.stream, head.max_tokens, head.wants_usage) == (
+        True,
+        7,
+        False,
+    )  # some upstreams go by one, some by the other
     assert head.metadata == {"sensitivity": "confidential", "task_type": "t"}
 
 
@@ -459,3 +463,25 @@ def test_embeddings_take_one_text_and_relay_token_ids() -> None:
     assert EMBEDDINGS.relay_request(ids, "m") is ids
     with pytest.raises(Unsupported):
         EMBEDDINGS.parse_request(ids)
+
+
+@pytest.mark.parametrize(
+    ("fields", "answers"),
+    [
+        ({"prompt": "a"}, 1),
+        ({"prompt": "a", "n": 3}, 3),
+        ({"prompt": "a", "n": 3, "best_of": 5}, 5),
+        ({"prompt": ["a", "b"], "n": 3}, 6),
+        ({"prompt": [[1, 2], [3]]}, 2),
+        ({"prompt": [1, 2, 3]}, 1),
+        ({"prompt": []}, 1),
+    ],
+)
+def test_the_head_of_a_completion_says_how_many_are_generated(fields: dict[str, object], answers: int) -> None:
+    assert COMPLETIONS.peek(json.dumps({"model": "m", **fields}).encode()).answers == answers
+
+
+def test_the_number_of_answers_has_one_spelling_only() -> None:
+    """`N` beside `n` would be the one that counts to a reader without regard to case."""
+    relayed = CHAT.relay_request(body(n=1, N=100), "m")
+    assert (b'"n":1' in relayed, b'"N"' in relayed) == (True, False)

@@ -47,6 +47,7 @@ class _Common(msgspec.Struct, kw_only=True):
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     max_tokens: Positive | None = None
+    n: Positive | None = None
     metadata: dict[str, Any] | None = None
 
     @property
@@ -69,6 +70,16 @@ class _Chat(_Common, kw_only=True):
 
 class _Completion(_Common, kw_only=True):
     prompt: str | list[str | int | Tokens]
+    best_of: Positive | None = None
+
+    @property
+    def answers(self) -> int:
+        """How many are generated: of each prompt the most that is asked for, whatever is shown of them."""
+        prompt = self.prompt
+        is_several = (
+            type(prompt) is list and bool(prompt) and type(prompt[0]) is not int
+        )  # integers are one prompt's tokens
+        return max(self.n or 1, self.best_of or 1) * (len(prompt) if is_several else 1)
 
 
 class _Embedding(msgspec.Struct, kw_only=True):
@@ -104,7 +115,8 @@ def peek_chat(body: bytes) -> Head:
         stream=chat.stream is True,
         needs=needs,
         prompt_tokens=estimate_tokens(size),
-        max_tokens=chat.max_completion_tokens or chat.max_tokens,
+        max_tokens=_larger(chat.max_completion_tokens, chat.max_tokens),
+        answers=chat.n or 1,
         wants_usage=chat.wants_usage,
         metadata=chat.labels if chat.metadata else {},
     )
@@ -118,9 +130,17 @@ def peek_completion(body: bytes) -> Head:
         stream=completion.stream is True,
         prompt_tokens=estimate_tokens(len(body)),
         max_tokens=completion.max_tokens,
+        answers=completion.answers,
         wants_usage=completion.wants_usage,
         metadata=completion.labels,
     )
+
+
+def _larger(one: int | None, other: int | None) -> int | None:
+    """Of two bounds the one that holds whichever of them an upstream goes by."""
+    if one is None or other is None:
+        return one or other
+    return max(one, other)
 
 
 def peek_embedding(body: bytes) -> Head:

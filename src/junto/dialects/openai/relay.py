@@ -20,6 +20,8 @@ _READ_BY_JUNTO = frozenset(
         "stream_options",
         "max_tokens",
         "max_completion_tokens",
+        "n",
+        "best_of",
         "tools",
         "functions",
         "metadata",
