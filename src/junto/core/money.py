@@ -43,9 +43,9 @@ def usd_from_nano(nano: int) -> str:
     if not nano:
         return "0.000000"  # local answers, most of all
     whole, rest = divmod(abs(nano), NANO_PER_USD)
-    places = f"{rest:09d}"
     sign = "-" if nano < 0 else ""
-    return f"{sign}{whole}.{places[:6]}{places[6:].rstrip('0')}"
+    micro, below = divmod(rest, 1000)
+    return f"{sign}{whole}.{micro:06d}" + (f"{below:03d}".rstrip("0") if below else "")
 
 
 def cost(usage: Usage, price: Price, *, gpu_milliseconds: int = 0) -> int:

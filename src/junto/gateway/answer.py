@@ -33,15 +33,10 @@ _log = structlog.get_logger(__name__)
 
 BROKEN_OFF = "The model's answer broke off."
 _USUAL: Final = {
-    tier: lines_of(
-        (
-            (b"x-junto-attempts", b"1"),
-            (b"x-junto-sensitivity", tier.label.encode()),
-            (b"x-junto-cost-usd", usd_from_nano(0).encode()),
-        )
-    )
-    for tier in Sensitivity
+    tier: lines_of(((b"x-junto-attempts", b"1"), (b"x-junto-sensitivity", tier.label.encode()))) for tier in Sensitivity
 }
+_COST: Final = b"x-junto-cost-usd: %b\r\n"
+_FREE: Final = _COST % usd_from_nano(0).encode()
 
 
 class Answer:
@@ -95,18 +90,13 @@ class Answer:
         return [*self._attempt.target.headers, *self._own_headers()]
 
     def head_lines(self) -> bytes:
-        """The same as lines of a response's head."""
-        exchange, record = self._exchange, self.record
-        if (
-            record is not None
-            and not record.cost_nano
-            and len(exchange.attempts) == 1
-            and not self.is_fallback
-            and exchange.permit is None
-            and exchange.routed is None
-        ):
-            return self._attempt.target.head_lines + _USUAL[exchange.sensitivity]  # most answers of local models
-        return self._attempt.target.head_lines + lines_of(self._own_headers())
+        """The same as lines of a response's head; most are the candidate's, the tier's, the limits' and the cost."""
+        exchange, record, standing = self._exchange, self.record, self._attempt.target.head_lines
+        if record is None or len(exchange.attempts) != 1 or self.is_fallback or exchange.routed is not None:
+            return standing + lines_of(self._own_headers())
+        limits = b"" if exchange.permit is None else exchange.permit.lines()
+        price = _COST % usd_from_nano(record.cost_nano).encode() if record.cost_nano else _FREE
+        return b"".join((standing, _USUAL[exchange.sensitivity], limits, price))
 
     def _own_headers(self) -> list[Header]:
         exchange = self._exchange

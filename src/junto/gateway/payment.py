@@ -26,8 +26,13 @@ _CHARACTERS: Final = 4  # of a token, about; the bytes of a stream are never few
 def most(head: Head, candidates: Sequence[DeploymentFacts]) -> int:
     """Nano-dollars that the dearest of these deployments would take for this request, as far as it is bounded."""
     output = head.max_tokens or (CHUNK if head.stream else WHOLE)
-    usage = Usage(input=head.prompt_tokens, output=output * head.answers)
-    return max((cost(usage, one.price) for one in candidates if not one.price.is_free), default=0)
+    usage: Usage | None = None
+    dearest = 0
+    for one in candidates:  # for every request of a caller with a budget
+        if not one.price.is_free:
+            usage = usage or Usage(input=head.prompt_tokens, output=output * head.answers)
+            dearest = max(dearest, cost(usage, one.price))
+    return dearest
 
 
 class Funds(Protocol):

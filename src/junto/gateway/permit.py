@@ -9,7 +9,12 @@ from junto.gateway.holdings import WINDOW
 if TYPE_CHECKING:
     from junto.gateway.holdings import Account, Window
 
-_RESET: Final = b"%ds" % WINDOW  # after an admission it is a full minute until the limit is whole again
+# After an admission it is a full minute until the limit is whole again.
+_LINES: Final = (
+    b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: " + b"%ds\r\n" % WINDOW
+)
+_REQUESTS: Final = _LINES % ((b"requests",) * 3)
+_TOKENS: Final = _LINES % ((b"tokens",) * 3)
 
 
 class Issuer(Protocol):
@@ -37,12 +42,17 @@ class Permit:
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """What the answer tells of the tightest limits per minute: the limit, what is left, when it is whole again."""
+        lines = (line.split(b": ", 1) for line in self.lines().splitlines())
+        return tuple((name, value) for name, value in lines)
+
+    def lines(self) -> bytes:
+        """The same as lines of a message's head."""
         account = self._account
-        made: tuple[tuple[bytes, bytes], ...] = ()
+        made = b""
         if account.requests:
-            made = _headers(b"requests", account.requests)
+            made = _REQUESTS % _stand(account.requests)
         if account.tokens:
-            made += _headers(b"tokens", account.tokens)
+            made += _TOKENS % _stand(account.tokens)
         return made
 
     def settle(self, tokens: int) -> None:
@@ -56,13 +66,10 @@ class Permit:
                 self._issuer.correct(account, self._stamps, tokens - self._tokens)
 
 
-def _headers(kind: bytes, windows: tuple[Window, ...]) -> tuple[tuple[bytes, bytes], ...]:
+def _stand(windows: tuple[Window, ...]) -> tuple[int, int]:
+    """The limit and what is left of it, of the tightest."""
     tightest = windows[0] if len(windows) == 1 else min(windows, key=_at_hand)
-    return (
-        (b"x-ratelimit-limit-" + kind, b"%d" % tightest.limit),
-        (b"x-ratelimit-remaining-" + kind, b"%d" % max(0, _at_hand(tightest))),
-        (b"x-ratelimit-reset-" + kind, _RESET),
-    )
+    return tightest.limit, max(0, tightest.remaining + tightest.left)
 
 
 def _at_hand(window: Window) -> int:
