@@ -247,6 +247,8 @@ def _fixed_for_life(old: Settings, new: Settings) -> list[str]:
         ),
         "data_dir": (old.data_dir, new.data_dir),
         "database_url": (old.database_url, new.database_url),
+        "redis_url": (old.redis_url, new.redis_url),
+        "jobs": (old.jobs, new.jobs),
         "storage": (
             (old.storage.compress, old.storage.retention_days),
             (new.storage.compress, new.storage.retention_days),

@@ -1,4 +1,4 @@
-"""A process's copies of database state (keys, routes, prompts, budgets), kept fresh on every node.
+"""A process's copies of database state (keys, routes, prompts), kept fresh on every node.
 
 Whoever changes something raises its counter in the same transaction (storage/repositories/versions.py) and calls `changed`
 after the commit. Each node looks at the counters when it is signalled, and every half second in any case: a signal is a hint

@@ -58,6 +58,7 @@ class Purse:
         replayed: Callable[[], bool] = lambda: True,
         lease: float = 300.0,
         idle: float = 3.0,
+        tick: float = _TICK_SECONDS,
     ) -> None:
         self._store = store
         self._monotonic = clock.monotonic
@@ -65,6 +66,7 @@ class Purse:
         self._replayed = replayed
         self._lease = lease
         self._idle = idle
+        self._tick = tick
         self._accounts: dict[str, Account] = {}
         self._left: list[Credit] = []  # begun before the present ones, and with requests still
         self._numbers = count(1)
@@ -246,13 +248,15 @@ class Purse:
     async def _run(self) -> None:
         away = False
         for tick in count(1):
-            await asyncio.sleep(_TICK_SECONDS)
+            await asyncio.sleep(self._tick)
             try:
                 await self.tend(sweep=tick % _SWEEP_EVERY == 0)
             except Overloaded as error:
                 if not away:
                     _log.warning("purse.database_away", error=str(error.__cause__ or error))
                 away, self._unsure = True, self._monotonic()
+            except Exception:  # noqa: BLE001  whatever it is, what is held must be renewed at the next tick
+                _log.exception("purse.failed")
             else:
                 away = False
 
@@ -274,9 +278,8 @@ class Purse:
         self._left = [credit for credit in self._left if credit.held]
         for id, account in list(self._accounts.items()):
             if now - account.used_at > _FORGET_SECONDS and not account.credit.held and not account.lock.locked():
-                del self._accounts[
-                    id
-                ]  # nothing of it is free: that was given back long ago, or it is not to be relied on
+                # Nothing of it is free: that was given back long ago, or it is not to be relied on.
+                del self._accounts[id]
         kept = {account.credit.id: account for account in self._accounts.values() if account.good_until}
         alive = await self._store.renew(
             [*kept, *(credit.id for credit in self._left)], lease_ms=int(self._lease * 1000)

@@ -368,6 +368,24 @@ async def test_what_an_earlier_life_left_is_given_back_only_when_its_journal_is_
     assert hold.settle(0) == ()
 
 
+async def test_one_round_that_fails_does_not_end_the_rounds() -> None:
+    """Without them leases would run out, and others would take what this node has promised."""
+    rounds: list[int] = []
+
+    def replayed() -> bool:
+        rounds.append(1)
+        if len(rounds) == 1:
+            raise RuntimeError("nobody thought of this")
+        return False
+
+    purse = purse_on(bank_of(CLIENT), replayed=replayed, tick=0.001)
+    purse.start()
+    async with asyncio.timeout(10):
+        while len(rounds) < 3:  # noqa: ASYNC110  nobody tells
+            await asyncio.sleep(0.001)
+    await purse.stop()
+
+
 async def test_after_an_outage_the_others_get_time_to_renew_before_anything_is_swept() -> None:
     clock = HandClock()
     bank = bank_of(CLIENT)

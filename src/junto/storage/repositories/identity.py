@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from junto.storage.sessions import Session, Sessions
 
 KEYS_VERSION: Final = "keys"
-BUDGETS_VERSION: Final = "budgets"
 
 
 class StoredIdentity:
@@ -179,8 +178,6 @@ async def _set_budgets(
 ) -> None:
     for change in changes:
         await set_budget(session, tenant_id=tenant_id, scope=scope, scope_id=scope_id, change=change)
-    if changes:
-        await bump(session, BUDGETS_VERSION)
 
 
 async def _let_go_of_keys(session: Session, client: ClientRecord, overlap_ms: int) -> None:

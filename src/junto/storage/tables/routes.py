@@ -40,6 +40,6 @@ PROMPT_VERSIONS = Table(
 VERSIONS = Table(
     "versions",
     METADATA,
-    Column("name", Text, primary_key=True),  # keys | routes | prompts | budgets
+    Column("name", Text, primary_key=True),  # keys (and clients, tenants, budgets) | routes | prompts
     count("version"),
 )
