@@ -56,6 +56,12 @@ def test_the_third_request_of_a_minute_is_refused_on_each_surface(junto: Running
     assert limits["x-ratelimit-reset-requests"] == f"{refused.headers['retry-after']}s"
 
 
+def test_loading_and_unloading_count_as_requests(junto: RunningJunto) -> None:
+    key = key_with_two_a_minute(junto, "loader")
+    asked = [{"model": "gpt-test", "messages": []}, {"model": "gpt-test", "messages": [], "keep_alive": 0}] * 2
+    assert [junto.http.post("/api/chat", json=body, headers=key).status_code for body in asked] == [200, 200, 429, 429]
+
+
 def test_a_limit_counts_over_all_surfaces_together(junto: RunningJunto) -> None:
     key = key_with_two_a_minute(junto, "everywhere")
     statuses = [

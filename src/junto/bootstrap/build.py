@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.ids import id_maker
-from junto.bootstrap.jobs import JobOptions, JobParts, open_jobs, works_here
+from junto.bootstrap.jobs import JobOptions, JobParts, admitting, open_jobs, works_here
 from junto.bootstrap.node import Given, open_node
 from junto.gateway.slots import SlotPool
 from junto.web.app import build_app
@@ -126,6 +126,7 @@ def _web_services(given: Given, node: Node, jobs: JobParts) -> WebServices:
         summaries=observing.summaries,
         refusals=observing.observer,
         jobs=jobs.jobs,
+        admit=admitting(node.coordination.limiter),
         follower=jobs.follower,
         webhooks=jobs.outbound.store,
         webhook_key=jobs.outbound.key_of,

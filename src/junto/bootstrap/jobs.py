@@ -134,7 +134,7 @@ async def open_jobs(
         observer=observer,
         clock=clock,
         make_id=make_id,
-        admit=_admit(node.coordination.limiter),
+        admit=admitting(node.coordination.limiter),
     )
     sweeper = Sweeper(
         stores.sweep,
@@ -200,7 +200,9 @@ def _id_maker(clock: Clock) -> MakeId:
     return make
 
 
-def _admit(limiter: Limiter) -> Callable[[Principal, int], Awaitable[Permit | None]]:
+def admitting(limiter: Limiter) -> Callable[[Principal, int], Awaitable[Permit | None]]:
+    """Asks the limits for a principal's request of so many tokens, where it has any: for what is no exchange."""
+
     async def admit(principal: Principal, tokens: int) -> Permit | None:
         by = principal.limited_by
         return None if by is None else limiter.take(by, tokens) or await limiter.acquire(by, tokens)

@@ -85,7 +85,12 @@ class ResidencyEndpoint:
         move = Move.LOAD if residency is Residency.LOAD else Move.UNLOAD
         # Lenient: Ollama's clients load whatever they are about to use, a cloud's model or a group as well.
         meant, allowed = self._meant(name, principal.allowed_models)
-        await self._services.loader.move(move, meant, allowed=allowed, lenient=True)
+        permit = await self._services.admit(principal, 0)  # whoever loads and unloads takes the others' time as well
+        try:
+            await self._services.loader.move(move, meant, allowed=allowed, lenient=True)
+        finally:
+            if permit is not None:
+                permit.settle(0)
         rendering = Rendering(id=request_id, model=name, created=self._services.clock.wall_ms() // 1000)
         return render_residency(residency, rendering, chat=self._chat)
 

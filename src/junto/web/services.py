@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from junto.core.secret import Secret
     from junto.gateway.heartbeat import Heartbeats
     from junto.gateway.loading import Loader
+    from junto.gateway.permit import Permit
     from junto.gateway.pipeline import Pipeline
     from junto.gateway.runtime import Current
     from junto.identity.authentication import Authenticator
     from junto.identity.budgeting import Budgeting
     from junto.identity.directory import Directory
+    from junto.identity.principal import Principal
     from junto.jobs.following import Follower
     from junto.jobs.service import Jobs
     from junto.ports.clock import Clock
@@ -69,6 +71,7 @@ class WebServices:
     summaries: SummaryStore
     refusals: RefusalObserver
     jobs: Jobs
+    admit: Callable[[Principal, int], Awaitable[Permit | None]]  # by the limits, what is neither an exchange nor a job
     follower: Follower
     webhooks: WebhookStore
     webhook_key: Callable[[str, str], Secret]  # of a tenant's client
