@@ -14,7 +14,7 @@ import structlog
 
 from junto.core.errors import DeadlinePassed, JuntoError, Overloaded
 from junto.core.usage import Usage
-from junto.jobs.calling import Answered, Progress, arrival_of, call
+from junto.jobs.calling import Answered, Progress, arrival_of, call, nothing_known
 from junto.jobs.failures import RetryLater
 from junto.jobs.funds import JobFunds, may_hold
 from junto.jobs.leases import Stopped
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from junto.core.exchange import ExchangeRecord
     from junto.gateway.pipeline import Pipeline
+    from junto.jobs.calling import PolicyOf
     from junto.jobs.failures import FailureHandling
     from junto.jobs.leases import Held, Leases
     from junto.jobs.news import News, Told
@@ -42,7 +43,7 @@ _INTERNAL: Final = JuntoError("Something went wrong inside Junto.")
 class Executor:
     """One for a process. `keeps_bodies` says of a tier whether what was asked stays stored after the job's end.
 
-    `on_webhook` is called when the end of a job has put one into the outbox.
+    `on_webhook` is called when the end of a job has put one into the outbox. `policy_of` says what a client may do by now.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Executor:
         make_id: MakeId,
         keeps_bodies: Callable[[str], bool],
         on_webhook: Callable[[], None] = lambda: None,
+        policy_of: PolicyOf = nothing_known,
         write_again: float = _WRITE_AGAIN_SECONDS,
     ) -> None:
         self._pipeline = pipeline
@@ -70,6 +72,7 @@ class Executor:
         self._make_id = make_id
         self._keeps_bodies = keeps_bodies
         self._on_webhook = on_webhook
+        self._policy_of = policy_of
         self._write_again = write_again
         self._telling: set[asyncio.Task[None]] = set()
         self._progress: dict[str, Progress] = {}
@@ -89,8 +92,8 @@ class Executor:
         progress = self._progress[job.id] = Progress(claim, self._news, self._clock)
         attempt = asyncio.create_task(self._call(claim, progress), name=f"job {job.id}")
         held = self._leases.hold(claim, attempt, lambda: progress.tokens, since=since)
-        await self._news.changed(job.id, Status.RUNNING.value)
         try:
+            await self._news.changed(job.id, Status.RUNNING.value)
             await self._until_over(attempt, held)
             outcome, code = await self._conclude(held, attempt, progress)
         finally:
@@ -104,7 +107,7 @@ class Executor:
 
     async def _call(self, claim: Claim, progress: Progress) -> Answered:
         funds = JobFunds(claim, self._store, self._clock, again=self._write_again)
-        return await call(self._pipeline, arrival_of(claim, self._make_id("req")), progress, funds)
+        return await call(self._pipeline, arrival_of(claim, self._make_id("req"), self._policy_of), progress, funds)
 
     async def _until_over(self, attempt: asyncio.Task[Answered], held: Held) -> None:
         remaining = held.claim.remaining_ms

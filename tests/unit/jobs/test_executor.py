@@ -117,12 +117,12 @@ class Observer:
 class Bench:
     """An executor in front of one scripted backend."""
 
-    def __init__(self, *steps: Step) -> None:
+    def __init__(self, *steps: Step, signals: MemorySignals | None = None) -> None:
         self.provider = Fake("desk", models=(MODEL,), script=steps or [Step(events=saying("Ada wrote programs."))])
         self.house = OneBackend(self.provider)
         self.store = Store()
         self.observer = Observer()
-        self.news = News(MemorySignals())
+        self.news = News(signals or MemorySignals())
         self.leases = Leases(self.store, self.house.clock, worker="w", seconds=30.0)
         self.executor = Executor(
             self.house.pipeline,
@@ -360,3 +360,24 @@ async def test_the_time_in_which_a_model_was_brought_into_memory_is_written_down
     await bench.run()
     assert bench.store.ending.swap_ms == 2_500
     assert [dispatch.swap_ms for dispatch in bench.observer.dispatched] == [2_500]
+
+
+class Hanging(MemorySignals):
+    """A broker that takes a message and never answers."""
+
+    async def publish(self, topic: str, payload: bytes = b"") -> None:
+        del topic, payload
+        await asyncio.Event().wait()
+
+
+async def test_a_run_that_is_ended_while_it_tells_of_itself_leaves_nothing_behind() -> None:
+    """An attempt that went on without it would have its lease renewed for ever, and nobody would write down its end."""
+    bench = Bench(Step(events=saying("Ada"), pause=60.0), signals=Hanging())
+    running = bench.begin()
+    await bench.until_called()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert running.cancelled()
+    assert len(bench.leases) == 0
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "job job_1"]
