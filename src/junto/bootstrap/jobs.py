@@ -120,6 +120,7 @@ async def open_jobs(
         make_id=make_id,
         keeps_bodies=keeps_bodies,
         on_webhook=out.webhooks.wake,
+        policy_of=node.identity.keyring.client,
     )
     runs = Runs(executor, leases, most=settings.jobs.concurrency)
     queue = node.coordination.queue

@@ -46,11 +46,16 @@ class Keyring:
 
     def __init__(self) -> None:
         self._keys: Mapping[bytes, KnownKey] = {}
+        self._clients: Mapping[str, Principal] = {}
         self._tenants: Mapping[str, KnownTenant] = {}
 
     def find(self, digest: bytes) -> KnownKey | None:
         """The key with this digest."""
         return self._keys.get(digest)
+
+    def client(self, id: str) -> Principal | None:
+        """What a client with this id may do as of now, with whatever key."""
+        return self._clients.get(id)
 
     def tenant(self, id: str) -> KnownTenant | None:
         """The tenant with this id."""
@@ -68,6 +73,7 @@ class Keyring:
             for key in rows.keys[start : start + _SLICE]:
                 keys[key.digest] = _known_key(key, clients[key.client_id], budgets)
         self._keys, self._tenants = keys, tenants
+        self._clients = {id: client.principal for id, client in clients.items()}
 
 
 class _Budgets:

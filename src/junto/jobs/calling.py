@@ -22,15 +22,26 @@ from junto.jobs.news import Told
 from junto.jobs.request import decode_request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from junto.core.events import Event
     from junto.gateway.payment import Funds
     from junto.gateway.pipeline import Pipeline
+    from junto.identity.principal import Principal
     from junto.jobs.news import News
     from junto.ports.clock import Clock
     from junto.ports.jobs import Claim
 
 _WATCHED_SECONDS: Final = 10.0
 _MOST_FOLLOWED = 1024 * 1024  # characters of an answer that can be followed as they come; the rest is there at the end
+
+
+type PolicyOf = Callable[[str], Principal | None]
+"""What a client, by its id, may do by now; None for one that is not known."""
+
+
+def nothing_known(client_id: str) -> None:
+    """The policy of clients for whoever keeps none."""
 
 
 class Unreadable(JuntoError):
@@ -125,8 +136,8 @@ async def _take(events: list[Event], folder: Folder, progress: Progress) -> None
     await progress.take(events)
 
 
-def arrival_of(claim: Claim, id: str) -> Arrival:
-    """The request of an attempt, at the tier that is in force for the job."""
+def arrival_of(claim: Claim, id: str, policy_of: PolicyOf = nothing_known) -> Arrival:
+    """The request of an attempt, at the tier that is in force for the job, and under what its client may do by now."""
     job = claim.job
     if not job.request:
         raise Unreadable("What the job asks cannot be read any more: see the log for the reason.")
@@ -135,7 +146,7 @@ def arrival_of(claim: Claim, id: str) -> Arrival:
         id=id,
         wire=openai.CHAT,
         body=request.body(job.model),
-        principal=request.caller.principal(job.tenant_id),
+        principal=request.caller.principal(job.tenant_id, policy_of(job.client_id)),
         sensitivity=job.sensitivity,
         task_type=job.task_type,
         timeout=None if claim.remaining_ms is None else max(claim.remaining_ms / 1000, 0.001),

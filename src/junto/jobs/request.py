@@ -40,16 +40,21 @@ class JobCaller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             allowed_models=None if allowed is None else tuple(sorted(allowed)),
         )
 
-    def principal(self, tenant_id: str) -> Principal:
-        """The caller of the job's attempts. Its limits and budgets were asked at submit, and are not asked again."""
+    def principal(self, tenant_id: str, now: Principal | None = None) -> Principal:
+        """The caller of the job's attempts. Its limits and budgets were asked at submit, and are not asked again.
+
+        `now` is what its client may do by now: a floor that was raised while the job waited holds for it, one that was lowered
+        does not.
+        """
+        floor = parse_sensitivity(self.min_sensitivity)
         return Principal(
             tenant=tenant_id,
             client=self.client,
             client_id=self.client_id,
             key_id=self.key_id,
             weight=self.weight,
-            allow_cloud_for_internal=self.allow_cloud_for_internal,
-            min_sensitivity=parse_sensitivity(self.min_sensitivity),
+            allow_cloud_for_internal=self.allow_cloud_for_internal and (now is None or now.allow_cloud_for_internal),
+            min_sensitivity=floor if now is None else max(floor, now.min_sensitivity),
             allowed_models=None if self.allowed_models is None else frozenset(self.allowed_models),
         )
 
