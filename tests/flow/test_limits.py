@@ -69,3 +69,24 @@ def test_a_limit_counts_over_all_surfaces_together(junto: RunningJunto) -> None:
         for path in ("/api/chat", "/v1/messages", "/jobs")
     ]
     assert statuses == [200, 200, 429]
+
+
+def test_a_job_that_was_accepted_tells_of_the_limits_as_well(junto: RunningJunto) -> None:
+    key = key_with_two_a_minute(junto, "submitter")
+    told = [junto.http.post("/jobs", json=SURFACES["/jobs"], headers=key).headers for _ in range(2)]
+    assert [one["x-ratelimit-limit-requests"] for one in told] == ["2", "2"]
+    assert [one["x-ratelimit-remaining-requests"] for one in told] == ["1", "0"]
+
+
+def test_a_job_counts_as_what_it_used_once_that_is_known_and_a_repeated_one_as_nothing(junto: RunningJunto) -> None:
+    """The estimate of a job without a maximum is above 500 tokens, so a second one would find no room."""
+    made = junto.http.post("/clients", json={"name": "frugal", "tokens_per_minute": 600}, headers=junto.admin)
+    key = {"authorization": f"Bearer {made.json()['api_key']}", "idempotency-key": "once"}
+    asked = {**SURFACES["/jobs"], "wait_s": 20}
+    first = junto.http.post("/jobs", json=asked, headers=key)
+    assert first.json()["status"] == "complete"
+    assert 0 < first.json()["tokens_in"] + first.json()["tokens_out"] < 80
+    again = junto.http.post("/jobs", json=asked, headers=key)
+    assert again.json()["job_id"] == first.json()["job_id"]
+    other = junto.http.post("/jobs", json=asked, headers={**key, "idempotency-key": "another"})
+    assert other.json()["status"] == "complete"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from junto.core.errors import Conflict, InvalidField, NotFound, Overloaded
+from junto.core.errors import BudgetExceeded, Conflict, InvalidField, NotFound, Overloaded
 from junto.jobs.request import decode_request
 from junto.jobs.telling import ended_unrun
 from junto.ports.jobs import Idempotency, JobQuery, NewJob, Status
@@ -38,6 +38,13 @@ _LOOK_SECONDS: Final = 2.0  # between two looks at a job that is waited for, sho
 _SYNC_SECONDS: Final = 600.0
 _CANCEL_SECONDS: Final = 5.0
 _LONGEST_SHOWN = 64
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A submission that was accepted: the job as it stands, and the headers that tell of the caller's limits."""
+
+    job: Job
+    limits: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Jobs:
@@ -70,22 +77,32 @@ class Jobs:
         self._make_id = make_id
         self._admit = admit
 
-    async def submit(self, principal: Principal, asked: Submission) -> Job:
-        """Accept a job; the job as it stands once the caller has waited as long as it wanted to.
+    async def submit(self, principal: Principal, asked: Submission) -> Accepted:
+        """Accept a job; it comes back as it stands once the caller has waited as long as it wanted to.
 
         Raises InvalidRequest for what can never run, NotServable, RateLimited, BudgetExceeded, Overloaded (nothing was accepted, or
         nobody knows: the same idempotency key tells), Conflict for a key whose first request is still waited for.
         """
         prospect = self._planner.prospect(asked, principal, self._current.runtime, self._clock.monotonic())
         permit = await self._admit(principal, prospect.tokens)
+        used = prospect.tokens  # of a job that goes on without its caller: nobody comes back to the limits later
         try:
             await self._check_webhook(asked)  # a name look-up, so nobody has more of them than the limits let in
-            return await self._accepted(principal, asked, prospect)
+            submitted = await self._accepted(principal, asked, prospect)
+            job = submitted.job
+            if not submitted.is_new:
+                used = 0
+            elif job.status.is_end:
+                used = job.tokens_in + job.tokens_out
+            return Accepted(job=job, limits=() if permit is None else permit.headers)
+        except (InvalidField, BudgetExceeded, Conflict):
+            used = 0
+            raise
         finally:
             if permit is not None:
-                permit.settle(prospect.tokens)
+                permit.settle(used)
 
-    async def _accepted(self, principal: Principal, asked: Submission, prospect: Prospect) -> Job:
+    async def _accepted(self, principal: Principal, asked: Submission, prospect: Prospect) -> Submitted:
         at_once = prospect.is_ready and not prospect.is_local and not asked.is_async and self._runs.free > 0
         seconds = _patience(asked, at_once=at_once)
         new = self._new(principal, asked, prospect, waits_s=seconds)
@@ -96,8 +113,9 @@ class Jobs:
             if not submitted.is_new:
                 return self._replayed(submitted, asked)
             if seconds <= 0:
-                return submitted.job
-            return await self._until_over(submitted.job, seconds, listener)
+                return submitted
+            job = await self._until_over(submitted.job, seconds, listener)
+            return msgspec.structs.replace(submitted, job=job)
 
     async def _begun(self, new: NewJob, since: float, *, at_once: bool) -> Submitted:
         """Write the job down, and run it here or ring for it."""
@@ -216,14 +234,14 @@ class Jobs:
             idempotency=None if key is None else Idempotency(key, asked.digest),
         )
 
-    def _replayed(self, submitted: Submitted, asked: Submission) -> Job:
+    def _replayed(self, submitted: Submitted, asked: Submission) -> Submitted:
         """The job that the key stands for; raises InvalidField for another body, Conflict while the first request is waited for."""
         job = submitted.job
         if submitted.digest != asked.digest:
             raise InvalidField("This idempotency key was used with another body.", param="Idempotency-Key")
         if self._is_waited_for(job):
             raise Conflict(f"The request with this idempotency key is still running: see /jobs/{job.id}.")
-        return job
+        return submitted
 
     def _is_waited_for(self, job: Job) -> bool:
         """Whether the request that submitted it may still be under way."""

@@ -20,7 +20,7 @@ from junto.routing.routes import check_task_type
 from junto.web.deps import JobAccount, JobCaller, Services
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from junto.jobs.following import Happening
 
@@ -137,8 +137,9 @@ async def submit_job(  # noqa: PLR0917  one parameter a header
     found = _WAIT.search(prefer or "")
     wait = min(int(found[1]), _LONGEST_WAIT) if found else None
     submission = body.submission(key=idempotency_key, wait=wait, tiers=x_junto_sensitivity or ())
-    job = await services.jobs.submit(caller, submission)
-    return _answer(job, await _view(services, job))
+    accepted = await services.jobs.submit(caller, submission)
+    limits = {name.decode(): value.decode() for name, value in accepted.limits}
+    return _answer(accepted.job, await _view(services, accepted.job), limits)
 
 
 @router.get("/jobs")
@@ -185,10 +186,10 @@ async def _view(services: Services, job: Job) -> dict[str, Any]:
     return shown(job, place=await services.jobs.place(job))
 
 
-def _answer(job: Job, view: dict[str, Any]) -> Response:
+def _answer(job: Job, view: dict[str, Any], limits: Mapping[str, str] | None = None) -> Response:
     """200 for what is over, 202 for what is not, and the error's own status for what has failed."""
     status = 200 if job.status.is_end else 202
-    headers = {} if job.status.is_end else {"location": f"/jobs/{job.id}"}
+    headers = {**(limits or {}), **({} if job.status.is_end else {"location": f"/jobs/{job.id}"})}
     if job.status is Status.FAILED:
         status = error_of(job).status
     return Response(msgspec.json.encode(view), status_code=status, headers=headers, media_type="application/json")
