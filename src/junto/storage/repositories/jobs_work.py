@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, Integer, bindparam, case, insert, or_, select, tuple_, update
+from sqlalchemy import BigInteger, Integer, bindparam, case, func, insert, or_, select, tuple_, update
 
 from junto.jobs.model import Event
 from junto.ports.jobs import AttemptOutcome, Claim, Renewal, Status
@@ -72,8 +72,9 @@ class StoredWork:
     async def _take(
         self, session: Session, keys: Sequence[tuple[str, str]], worker: str, lease_ms: int
     ) -> Sequence[Claim]:
+        which = {"of_tenants": [*{tenant for tenant, _ in keys}], "of_ids": [id for _, id in keys], "of_keys": keys}
         taken = await session.execute(
-            _taking(session.now_ms), {"of_keys": keys, "of_lease": lease_ms, "worker": worker, "tokens_so_far": 0}
+            _taking(session.now_ms), {**which, "of_lease": lease_ms, "worker": worker, "tokens_so_far": 0}
         )
         claims = {}
         for row in taken.mappings():
@@ -192,10 +193,12 @@ _RENEW: Final = update(JOBS).where(
 )
 
 
-def _claimable(now_ms: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
+def _claimable(
+    now_ms: ColumnElement[int], status: ColumnElement[str] = JOBS.c.status
+) -> tuple[ColumnElement[bool], ...]:
     """Pending, due, within its deadline, and not to be cancelled; in sessions of the operator, who alone claims."""
     return (
-        JOBS.c.status.in_(sources(Event.CLAIM)),
+        status.in_(sources(Event.CLAIM)),
         JOBS.c.due_ms <= now_ms,
         or_(JOBS.c.deadline_ms.is_(None), JOBS.c.deadline_ms > now_ms),
         JOBS.c.cancel_requested == 0,
@@ -204,10 +207,19 @@ def _claimable(now_ms: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
 
 @cache
 def _taking(now_ms: ColumnElement[int]) -> ReturningUpdate[Any]:
-    """Made once: putting it together costs more than running it."""
+    """Made once: putting it together costs more than running it.
+
+    The pairs say which. The lists beside them, and a status that is not a bare column, lead SQLite to the primary key: it would
+    go through all that wait otherwise.
+    """
     return (
         update(JOBS)
-        .where(tuple_(JOBS.c.tenant_id, JOBS.c.id).in_(bindparam("of_keys", expanding=True)), *_claimable(now_ms))
+        .where(
+            JOBS.c.tenant_id.in_(bindparam("of_tenants", expanding=True)),
+            JOBS.c.id.in_(bindparam("of_ids", expanding=True)),
+            tuple_(JOBS.c.tenant_id, JOBS.c.id).in_(bindparam("of_keys", expanding=True)),
+            *_claimable(now_ms, func.coalesce(JOBS.c.status, "")),
+        )
         .values(
             status=target(Status.PENDING, Event.CLAIM),
             fence=JOBS.c.fence + 1,
