@@ -427,3 +427,22 @@ def test_a_body_is_read_as_json_whatever_curl_calls_it(house: House, named: dict
     response = house.junto.http.post("/jobs", content=body, headers=named)
     assert response.status_code == 200, response.text
     assert response.json()["status"] == "complete"
+
+
+def test_a_job_whose_client_is_disabled_while_it_waits_fails_and_asks_no_model(house: House, local: Fake) -> None:
+    local._steps.clear()
+    local._steps.append(slow())
+    before = [house.later(model="local-model") for _ in range(3)]  # one slot: two are taken, the others wait
+    house.until(before[0], lambda job: job["status"] == "running")
+    admin, http = house.junto.admin, house.junto.http
+    client = http.post("/clients", json={"name": "gone"}, headers=admin).raise_for_status().json()
+    id = house.post({"authorization": f"Bearer {client['api_key']}"}, model="local-model").json()["job_id"]
+    http.patch(f"/clients/{client['id']}", json={"enabled": False}, headers=admin).raise_for_status()
+    for job in before:
+        http.delete(f"/jobs/{job}?force=true").raise_for_status()
+    deadline = time.monotonic() + 10
+    while (job := http.get(f"/jobs/{id}", headers=admin).json())["status"] in {"pending", "running"}:
+        assert time.monotonic() < deadline, job
+        time.sleep(0.01)
+    assert (job["status"], job["error"]["code"]) == ("failed", "forbidden"), job
+    assert "disabled" in job["error"]["message"]

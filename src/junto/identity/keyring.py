@@ -46,15 +46,15 @@ class Keyring:
 
     def __init__(self) -> None:
         self._keys: Mapping[bytes, KnownKey] = {}
-        self._clients: Mapping[str, Principal] = {}
+        self._clients: Mapping[str, KnownKey] = {}
         self._tenants: Mapping[str, KnownTenant] = {}
 
     def find(self, digest: bytes) -> KnownKey | None:
         """The key with this digest."""
         return self._keys.get(digest)
 
-    def client(self, id: str) -> Principal | None:
-        """What a client with this id may do as of now, with whatever key."""
+    def client(self, id: str) -> KnownKey | None:
+        """What a client with this id may do as of now, with whatever key, and why it may nothing any more."""
         return self._clients.get(id)
 
     def tenant(self, id: str) -> KnownTenant | None:
@@ -73,7 +73,7 @@ class Keyring:
             for key in rows.keys[start : start + _SLICE]:
                 keys[key.digest] = _known_key(key, clients[key.client_id], budgets)
         self._keys, self._tenants = keys, tenants
-        self._clients = {id: client.principal for id, client in clients.items()}
+        self._clients = clients
 
 
 class _Budgets:

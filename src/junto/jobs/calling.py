@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from junto.core.completion import Completion, Folder
-from junto.core.errors import JuntoError, UpstreamFailed
+from junto.core.errors import Forbidden, JuntoError, UpstreamFailed
 from junto.core.events import TextDelta
 from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.usage import estimate_tokens
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from junto.core.events import Event
     from junto.gateway.payment import Funds
     from junto.gateway.pipeline import Pipeline
-    from junto.identity.principal import Principal
+    from junto.identity.keyring import KnownKey
     from junto.jobs.news import News
     from junto.ports.clock import Clock
     from junto.ports.jobs import Claim
@@ -36,7 +36,7 @@ _WATCHED_SECONDS: Final = 10.0
 _MOST_FOLLOWED = 1024 * 1024  # characters of an answer that can be followed as they come; the rest is there at the end
 
 
-type PolicyOf = Callable[[str], Principal | None]
+type PolicyOf = Callable[[str], KnownKey | None]
 """What a client, by its id, may do by now; None for one that is not known."""
 
 
@@ -137,16 +137,22 @@ async def _take(events: list[Event], folder: Folder, progress: Progress) -> None
 
 
 def arrival_of(claim: Claim, id: str, policy_of: PolicyOf = nothing_known) -> Arrival:
-    """The request of an attempt, at the tier that is in force for the job, and under what its client may do by now."""
+    """The request of an attempt, at the tier that is in force for the job, and under what its client may do by now.
+
+    Raises Unreadable, and Forbidden for a client or tenant that was disabled meanwhile.
+    """
     job = claim.job
     if not job.request:
         raise Unreadable("What the job asks cannot be read any more: see the log for the reason.")
     request = decode_request(job.request)
+    known = policy_of(job.client_id)
+    if known is not None and known.refusal:
+        raise Forbidden(known.refusal)
     return Arrival(
         id=id,
         wire=openai.CHAT,
         body=request.body(job.model),
-        principal=request.caller.principal(job.tenant_id, policy_of(job.client_id)),
+        principal=request.caller.principal(job.tenant_id, None if known is None else known.principal),
         sensitivity=job.sensitivity,
         task_type=job.task_type,
         timeout=None if claim.remaining_ms is None else max(claim.remaining_ms / 1000, 0.001),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from junto.core.errors import Forbidden
 from junto.core.sensitivity import Sensitivity
+from junto.identity.keyring import KnownKey
 from junto.identity.principal import Principal
 from junto.jobs.calling import arrival_of
 from junto.jobs.request import JobCaller
@@ -44,10 +46,16 @@ def test_the_way_to_the_cloud_that_was_closed_while_the_job_waited_is_closed(
 def test_each_attempt_asks_for_the_policy_of_its_jobs_client() -> None:
     asked: list[str] = []
 
-    def policy_of(client_id: str) -> Principal:
+    def policy_of(client_id: str) -> KnownKey:
         asked.append(client_id)
-        return Principal(min_sensitivity=CONFIDENTIAL)
+        return KnownKey(principal=Principal(min_sensitivity=CONFIDENTIAL))
 
     claim = a_claim()
     assert arrival_of(claim, "req_1", policy_of).principal.min_sensitivity is CONFIDENTIAL
     assert asked == [claim.job.client_id]
+
+
+def test_a_job_whose_client_was_disabled_while_it_waited_asks_nobody() -> None:
+    disabled = KnownKey(principal=Principal(), refusal="The client of this key is disabled.")
+    with pytest.raises(Forbidden, match="disabled"):
+        arrival_of(a_claim(), "req_1", lambda _: disabled)
