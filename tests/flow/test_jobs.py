@@ -438,8 +438,8 @@ def test_a_job_whose_client_is_disabled_while_it_waits_fails_and_asks_no_model(h
     client = http.post("/clients", json={"name": "gone"}, headers=admin).raise_for_status().json()
     id = house.post({"authorization": f"Bearer {client['api_key']}"}, model="local-model").json()["job_id"]
     http.patch(f"/clients/{client['id']}", json={"enabled": False}, headers=admin).raise_for_status()
-    for job in before:
-        http.delete(f"/jobs/{job}?force=true").raise_for_status()
+    for earlier in before:
+        http.delete(f"/jobs/{earlier}?force=true").raise_for_status()
     deadline = time.monotonic() + 10
     while (job := http.get(f"/jobs/{id}", headers=admin).json())["status"] in {"pending", "running"}:
         assert time.monotonic() < deadline, job
