@@ -111,7 +111,7 @@ class Around:
         self._points.reach(f"before {name}")
         result = await getattr(self._inner, name)(*arguments, **options)
         self._points.reach(f"after {name}")
-        if name == "finish" and result is False:
+        if name == "finish" and result is None:
             say("refused")
         return result
 
