@@ -360,6 +360,13 @@ def test_a_tap_passes_the_answer_in_any_pieces(completion: Completion, marks: li
     assert passed == stream[: stream.rfind(b"\n", 0, len(short) + 1) + 1]
 
 
+def test_a_stream_that_breaks_off_before_the_last_brace_of_a_line_passes_nothing_of_that_line() -> None:
+    line = b'{"model":"m","message":{"role":"assistant","content":"a"},"done":false}\n'
+    tap = CHAT.stream_tap(some.STREAMED)
+    assert b"".join([tap.feed(line), tap.feed(line[:-2]), tap.end()]) == line
+    assert tap.failure is FailureKind.RESET
+
+
 def test_a_model_cannot_be_smuggled_by_an_escaped_key() -> None:
     """A second key that only an escape tells apart is gone before any server can prefer it."""
     smuggled = b'{"mod\\u0065l":"secret:cloud","model":"a","messages":[]}'

@@ -52,7 +52,8 @@ class OllamaStreamTap:
         if self._is_over():
             return b""
         rest, begun = self._hold.rest(), self._frame is not None
-        passed = self._pass(rest + b"\n") if rest.strip() else b""
+        # Read, however plain it looks: without its end nothing says that the line is whole.
+        passed = self._inspect(rest + b"\n") if rest.strip() else b""
         if not self._is_over() or (begun and self.failure is FailureKind.PROTOCOL):
             self.failure = FailureKind.RESET  # a line that was cut off is not read as JSON either
         return passed
