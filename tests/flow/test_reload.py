@@ -130,7 +130,9 @@ def test_broken_prices_are_refused_like_a_broken_configuration(running: Reloadin
     prices.write_text("- {provider: openai, model: gpt-test, from: yesterday, input: much}\n")
     answer = running.reload({"backends": []})
     assert answer.status_code == 422
-    assert len(answer.json()["error"]["reasons"]) == 2
+    reasons = answer.json()["error"]["reasons"]
+    assert len(reasons) == 2
+    assert all("pricing.yaml: line 1: " in reason for reason in reasons), reasons  # not a line of the configuration
     assert running.ask().status_code == 200
     prices.write_text("- {provider: openai, model: gpt-test, from: 2026-01-01, input: 1000000, output: 0}\n")
     assert running.reload({"backends": [running.backend()]}).status_code == 200

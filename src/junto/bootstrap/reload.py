@@ -123,10 +123,10 @@ class Operation:
                 prices = read_prices(settings.pricing_file)
                 self._prepare(settings, prices, await self._with_builtin(settings, look=True))
             except ConfigErrors as refused:
-                self._log.error("reload_refused", errors=[str(error) for error in refused.errors])
+                errors = refused.lines
+                self._log.error("reload_refused", errors=errors)
                 raise ReloadRefused(
-                    "The configuration was not reloaded; what was in force stays.",
-                    reasons=[str(error) for error in refused.errors],
+                    "The configuration was not reloaded; what was in force stays.", reasons=errors
                 ) from refused
             try:
                 if self._beats:

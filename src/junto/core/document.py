@@ -52,7 +52,12 @@ class ConfigErrors(Exception):
     def __init__(self, errors: Sequence[ConfigError], source: str = "") -> None:
         self.errors = sorted(errors, key=lambda error: (error.line or 0, error.path))
         self.source = source
-        super().__init__("\n".join(f"{source}: {error}" if source else str(error) for error in self.errors))
+        super().__init__("\n".join(self.lines))
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each error: file, line, path, what is wrong."""
+        return [f"{self.source}: {error}" if self.source else str(error) for error in self.errors]
 
 
 @dataclass(slots=True)

@@ -94,7 +94,7 @@ def _in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {**first, **event}
 
 
-class ExchangeLine(msgspec.Struct, gc=False):
+class ExchangeLine(msgspec.Struct, gc=False, omit_defaults=True):
     """What is written about one exchange. `attempts` is their number; times are milliseconds, `cost_nano` nano-dollars."""
 
     timestamp: dt.datetime  # its end
@@ -119,10 +119,12 @@ class ExchangeLine(msgspec.Struct, gc=False):
     ttft_ms: int
     duration_ms: int
     attempts: int
+    failures: tuple[str, ...] = ()  # of its attempts, in turn: deployment and kind; left out where there are none
 
 
 def line_of(record: ExchangeRecord) -> ExchangeLine:
     """The line of that exchange."""
+    attempts = record.attempts
     # By position: this runs for every exchange, and names would cost half as much again.
     return ExchangeLine(
         dt.datetime.fromtimestamp((record.started_ms + record.duration_ms) / 1000, dt.UTC),
@@ -146,7 +148,10 @@ def line_of(record: ExchangeRecord) -> ExchangeLine:
         record.cost_nano,
         record.ttft_ms,
         record.duration_ms,
-        len(record.attempts),
+        len(attempts),
+        tuple(f"{each.backend}/{each.model}: {each.failure}" for each in attempts if each.failure)
+        if record.error_code or len(attempts) > 1
+        else (),
     )
 
 

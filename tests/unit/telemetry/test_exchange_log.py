@@ -64,6 +64,7 @@ async def test_the_line_says_who_asked_what_who_answered_and_what_it_came_to() -
             "ttft_ms": 120,
             "duration_ms": 800,
             "attempts": 2,
+            "failures": ["rack/llama3.2:3b: timeout"],
         }
     ]
     assert list(stream.lines[0])[:3] == ["timestamp", "level", "event"]
