@@ -129,7 +129,10 @@ def told(error: Any) -> str:
     lines = [str(error.get("message") or error)]
     lines += [f"  {reason}" for reason in error.get("reasons") or ()]
     if error.get("code") in _KEY_CODES:
-        lines.append("  Give the key with --key or in JUNTO_ADMIN_KEY; `junto serve` showed it at its first start.")
+        lines.append(
+            "  Give the key with --key, in JUNTO_ADMIN_KEY or, for `chat` and `models`, in JUNTO_API_KEY; "
+            "`junto serve` showed the admin key at its first start."
+        )
     return "\n".join(lines)
 
 
