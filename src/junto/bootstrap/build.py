@@ -121,6 +121,7 @@ def _web_services(given: Given, node: Node, jobs: JobParts) -> WebServices:
         outbox=Outbox(storage.journal.commit),
         exchanges=storage.exchanges,
         database_answers=storage.answers,
+        redis_up=node.coordination.redis_up,
         reload=operation.reload,
         metrics=observing.scrape,
         summaries=observing.summaries,

@@ -14,6 +14,7 @@ from junto.coordination.signals_memory import MemorySignals
 from junto.gateway.limits import Limiter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AsyncExitStack
 
     from junto.core.secret import Secret
@@ -30,6 +31,7 @@ class Coordination:
     signals: Signals
     queue: JobQueue
     limiter: Limiter
+    redis_up: Callable[[], bool] | None  # whether Redis answered every use of it last; None without one
 
 
 async def open_coordination(
@@ -43,23 +45,31 @@ async def open_coordination(
     signals: Signals
     queue: JobQueue
     buckets: Buckets
+    redis_up: Callable[[], bool] | None = None
     if redis_url is None:
         signals, queue, buckets = MemorySignals(), QueueOnDemand(_local_queue), MemoryBuckets(clock)
     else:
         # Imported when they are chosen: the libraries behind them take their time, and memory.
         from junto.coordination.limiter_redis import RedisBuckets  # noqa: PLC0415
         from junto.coordination.queue_taskiq import RedisJobQueue  # noqa: PLC0415
+        from junto.coordination.redis_connection import Presence  # noqa: PLC0415
         from junto.coordination.signals_redis import RedisSignals  # noqa: PLC0415
 
-        signals, queue = RedisSignals(redis_url, node_id), RedisJobQueue(redis_url)
-        buckets = RedisBuckets(redis_url)
+        presence = Presence()
+        signals = RedisSignals(redis_url, node_id, presence=presence)
+        queue = RedisJobQueue(redis_url, presence=presence)
+        buckets = RedisBuckets(redis_url, presence=presence)
+
+        def redis_up() -> bool:
+            return not presence.away
+
     limiter = Limiter(buckets, clock=clock, node_id=node_id)
     stack.push_async_callback(signals.close)
     stack.push_async_callback(queue.close)
     stack.push_async_callback(limiter.close)
     await signals.start()
     await limiter.start()
-    return Coordination(signals=signals, queue=queue, limiter=limiter)
+    return Coordination(signals=signals, queue=queue, limiter=limiter, redis_up=redis_up)
 
 
 def _local_queue() -> JobQueue:

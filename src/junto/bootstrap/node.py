@@ -87,7 +87,13 @@ async def open_node(settings: Settings, given: Given, stack: AsyncExitStack) -> 
     money = open_money(storage.sessions, replicas, clock, stack, data_dir=settings.data_dir, replayed=storage.replayed)
     operation = _operation(settings, given, identity, stack)
     observing = await open_observing(
-        settings, build=build, operation=operation, storage=storage, clock=clock, stack=stack
+        settings,
+        build=build,
+        operation=operation,
+        storage=storage,
+        redis_up=coordination.redis_up,
+        clock=clock,
+        stack=stack,
     )
     routing = open_routing(storage.sessions, replicas, operation.current)
     prompts = await open_prompts(storage.sessions, replicas, identity.directory, settings)

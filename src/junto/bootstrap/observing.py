@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from junto.bootstrap.tracing import open_tracing
 from junto.storage.repositories.summaries import StoredSummaries
+from junto.telemetry.families import redis_families
 from junto.telemetry.logging import ExchangeLog
 from junto.telemetry.metrics import Metrics
 from junto.telemetry.observers import Observers
@@ -35,7 +37,14 @@ class Observing:
 
 
 async def open_observing(
-    settings: Settings, *, build: Build, operation: Operation, storage: Storage, clock: Clock, stack: AsyncExitStack
+    settings: Settings,
+    *,
+    build: Build,
+    operation: Operation,
+    storage: Storage,
+    redis_up: Callable[[], bool] | None,
+    clock: Clock,
+    stack: AsyncExitStack,
 ) -> Observing:
     """Everything that the settings ask for."""
     summaries = StoredSummaries(storage.sessions)
@@ -49,6 +58,8 @@ async def open_observing(
     metrics = _metrics(build, operation, storage)
     work = WorkMetrics(pending=lambda: pending.value)
     metrics.add(work.families)
+    if redis_up is not None:
+        metrics.add(partial(redis_families, redis_up))
 
     async def scrape() -> bytes:
         await pending.refresh()

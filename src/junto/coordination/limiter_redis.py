@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from junto.core.secret import Secret
 
 _PREFIX: Final = "{junto:limits}:"
+_PURPOSE: Final = "limits"
 _SETTLE_MS: Final = (
     2_000  # a new epoch waits so long for nodes that lived through the loss; they look every half second
 )
@@ -59,7 +60,13 @@ class RedisBuckets:
     """Implements ports.limiter.Buckets over one Redis."""
 
     def __init__(
-        self, url: Secret, *, prefix: str = _PREFIX, window_ms: int = WINDOW_MS, settle_ms: int = _SETTLE_MS
+        self,
+        url: Secret,
+        *,
+        prefix: str = _PREFIX,
+        window_ms: int = WINDOW_MS,
+        settle_ms: int = _SETTLE_MS,
+        presence: Presence | None = None,
     ) -> None:
         self._redis = connect(url, connections=2)
         source = files("junto.coordination").joinpath("limiter.lua").read_text(encoding="utf-8")
@@ -68,7 +75,7 @@ class RedisBuckets:
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(_Raw)
         self._constants = self._encoder.encode((window_ms, settle_ms, LEASE_MS, _DELIVERY_MS, _WIDTH_MS, NODE_MS))
-        self._presence = Presence("limits")
+        self._presence = presence or Presence()
 
     async def visit(self, visit: Visit) -> Answer:
         arguments = [self._encoder.encode(visit), self._constants]
@@ -77,9 +84,9 @@ class RedisBuckets:
                 reply = await self._script(keys=[self._prefix], args=arguments)
             raw = self._decoder.decode(reply)
         except (*AWAY, msgspec.DecodeError) as error:
-            self._presence.lost(error)
+            self._presence.lost(_PURPOSE, error)
             raise BucketsAway(str(error)) from error
-        self._presence.found()
+        self._presence.found(_PURPOSE)
         return Answer(
             epoch=raw.epoch,
             settling_ms=raw.settling_ms,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from junto.core.secret import Secret
 
 _LIST: Final = "junto:jobs"
+_PURPOSE: Final = "queue"
 _CAPACITY = 10_000
 _CONNECTIONS = 8
 _LISTEN_SECONDS = 2.0  # of one blocking read; a hung Redis is noticed within that and a bit
@@ -40,7 +41,7 @@ class ListFullError(Exception):
 class BoundedListBroker(ListQueueBroker):
     """taskiq's list broker, with a bound, and with a reader that outlives Redis."""
 
-    def __init__(self, url: Secret, *, name: str, capacity: int) -> None:
+    def __init__(self, url: Secret, *, name: str, capacity: int, presence: Presence) -> None:
         super().__init__(
             url.reveal(),
             queue_name=name,
@@ -49,7 +50,7 @@ class BoundedListBroker(ListQueueBroker):
             **connection_options(url, socket_timeout=_LISTEN_SECONDS + PATIENCE),
         )
         self._capacity = capacity
-        self._presence = Presence("queue")
+        self._presence = presence
         self._redis = Redis(connection_pool=self.connection_pool)
         self._push = self._redis.register_script(_PUSH_IF_ROOM)
 
@@ -73,11 +74,11 @@ class BoundedListBroker(ListQueueBroker):
             try:
                 found = await self._redis.brpop([self.queue_name], timeout=_LISTEN_SECONDS)
             except AWAY as error:
-                self._presence.lost(error)
+                self._presence.lost(_PURPOSE, error)
                 await asyncio.sleep(pauses.next())
                 continue
             pauses.reset()
-            self._presence.found()
+            self._presence.found(_PURPOSE)
             if found is not None and isinstance(found[1], bytes):
                 yield found[1]
 
@@ -85,8 +86,10 @@ class BoundedListBroker(ListQueueBroker):
 class RedisJobQueue(TaskiqQueue):
     """Implements ports.queue.JobQueue over one Redis; at most `capacity` hints wait."""
 
-    def __init__(self, url: Secret, *, name: str = _LIST, capacity: int = _CAPACITY) -> None:
-        self._list = BoundedListBroker(url, name=name, capacity=capacity)
+    def __init__(
+        self, url: Secret, *, name: str = _LIST, capacity: int = _CAPACITY, presence: Presence | None = None
+    ) -> None:
+        self._list = BoundedListBroker(url, name=name, capacity=capacity, presence=presence or Presence())
         super().__init__(self._list)
 
     async def depth(self) -> int | None:

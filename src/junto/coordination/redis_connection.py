@@ -65,24 +65,32 @@ class Pauses:
 
 
 class Presence:
-    """Says once when Redis goes away and once when it is back, for one purpose."""
+    """What a process knows of its Redis: away as long as the last try of any purpose failed.
 
-    __slots__ = ("_log", "_purpose", "away")
+    Says so once when it goes, whichever purpose noticed it, and once when it is there again for all of them.
+    """
 
-    def __init__(self, purpose: str) -> None:
-        self.away = False
-        self._purpose = purpose
+    __slots__ = ("_log", "_missed")
+
+    def __init__(self) -> None:
+        self._missed: set[str] = set()
         self._log = structlog.get_logger()
 
-    def lost(self, error: BaseException) -> None:
-        """A command failed."""
-        if not self.away:
-            self.away = True
-            error_text = f"{type(error).__name__}: {error}"[:200]
-            self._log.warning("redis.away", purpose=self._purpose, error=error_text)
+    @property
+    def away(self) -> bool:
+        """Whether some purpose goes without it now."""
+        return bool(self._missed)
 
-    def found(self) -> None:
+    def lost(self, purpose: str, error: BaseException) -> None:
+        """A command failed."""
+        if not self._missed:
+            error_text = f"{type(error).__name__}: {error}"[:200]
+            self._log.warning("redis.away", purpose=purpose, error=error_text)
+        self._missed.add(purpose)
+
+    def found(self, purpose: str) -> None:
         """A command worked."""
-        if self.away:
-            self.away = False
-            self._log.info("redis.back", purpose=self._purpose)
+        if purpose in self._missed:
+            self._missed.remove(purpose)
+            if not self._missed:
+                self._log.info("redis.back", purpose=purpose)

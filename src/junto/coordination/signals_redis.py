@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from junto.core.secret import Secret
 
 _CHANNEL: Final = "junto:signals"
+_PURPOSE: Final = "signals"
 _QUIET_SECONDS = 3.0  # after which the connection is asked whether it lives; a hung Redis is left after twice that
 
 
@@ -35,14 +36,21 @@ class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 class RedisSignals:
     """Implements ports.signals.Signals over one Redis; `node_id` is this process' own."""
 
-    def __init__(self, url: Secret, node_id: str, *, quiet_seconds: float = _QUIET_SECONDS) -> None:
+    def __init__(
+        self,
+        url: Secret,
+        node_id: str,
+        *,
+        quiet_seconds: float = _QUIET_SECONDS,
+        presence: Presence | None = None,
+    ) -> None:
         self._redis = connect(url)
         self._node_id = node_id
         self._quiet_seconds = quiet_seconds
         self._subscribers = Subscribers()
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(_Message)
-        self._presence = Presence("signals")
+        self._presence = presence or Presence()
         self._task: asyncio.Task[None] | None = None
         self._hearing = asyncio.Event()
 
@@ -68,7 +76,7 @@ class RedisSignals:
         try:
             await asyncio.wait_for(self._redis.publish(_CHANNEL, message), PATIENCE)
         except AWAY as error:
-            self._presence.lost(error)
+            self._presence.lost(_PURPOSE, error)
 
     def subscribe(self, topic: str, on_message: Callable[[bytes], None]) -> Callable[[], None]:
         return self._subscribers.add(topic, on_message)
@@ -81,7 +89,7 @@ class RedisSignals:
                 await subscription.subscribe(_CHANNEL)
                 await self._hear(subscription, pauses)
             except AWAY as error:
-                self._presence.lost(error)
+                self._presence.lost(_PURPOSE, error)
             finally:
                 self._hearing.clear()
                 with suppress(*AWAY):
@@ -96,7 +104,7 @@ class RedisSignals:
             if message is not None:
                 asked = False
                 pauses.reset()
-                self._presence.found()
+                self._presence.found(_PURPOSE)
                 self._take(message)
             elif asked:
                 raise TimeoutError("no answer on the subscription")

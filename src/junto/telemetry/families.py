@@ -9,7 +9,7 @@ from junto.routing.facts import BreakerState
 from junto.telemetry.rows import Row, make_counter, make_gauge, make_histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -105,6 +105,16 @@ def state_families(
     )
     yield from _backend_families(backends)
     yield from _deployment_families({(one.backend, one.model): one for one in deployments})
+
+
+def redis_families(redis_up: Callable[[], bool]) -> Iterator[Metric]:
+    """Whether Redis is there; only for a process that was told of one."""
+    yield make_gauge(
+        "redis_up",
+        "1 if Redis answered the last command; 0: limits, signals or queue go without it.",
+        (),
+        [((), redis_up())],
+    )
 
 
 def _backend_families(backends: Mapping[str, Watched]) -> Iterator[Metric]:

@@ -66,6 +66,7 @@ class WebServices:
     outbox: Outbox
     exchanges: ExchangeStore
     database_answers: Callable[[], Awaitable[bool]]
+    redis_up: Callable[[], bool] | None  # None: there is none to be up
     reload: Callable[[], Awaitable[list[str]]]
     metrics: Callable[[], Awaitable[bytes]] | None  # None: off
     summaries: SummaryStore

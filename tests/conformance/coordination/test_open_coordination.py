@@ -88,3 +88,33 @@ async def test_an_address_that_cannot_be_one_is_refused() -> None:
     async with AsyncExitStack() as stack:
         with pytest.raises(ValueError, match="scheme"):
             await open_coordination(Secret("http://redis"), node_id="one", clock=SystemClock(), stack=stack)
+
+
+async def test_a_redis_that_goes_is_missed_once_and_one_that_comes_back_is_found(logged: StringIO) -> None:
+    """Three things use it; whoever looks sees one state, and reads of it when it changes."""
+    with running_redis() as server:
+        async with AsyncExitStack() as stack:
+            opened = await open_coordination(Secret(server.url), node_id="one", clock=SystemClock(), stack=stack)
+            redis_up = opened.redis_up
+            assert redis_up is not None
+            assert redis_up()
+            await opened.queue.start(_nothing, concurrency=1)
+            for _ in range(2):
+                server.kill()
+                await until(lambda: not redis_up())
+                for _ in range(3):
+                    await opened.signals.publish("keys", b"1")
+                server.start()
+                await until(redis_up)
+    said = logged.getvalue()
+    assert said.count("redis.away") == said.count("redis.back") >= 2
+
+
+async def test_without_an_address_there_is_no_redis_to_be_up() -> None:
+    async with AsyncExitStack() as stack:
+        opened = await open_coordination(None, node_id="one", clock=SystemClock(), stack=stack)
+        assert opened.redis_up is None
+
+
+async def _nothing(_tenant_id: str, _job_id: str) -> None:
+    """Take a hint."""

@@ -154,6 +154,10 @@ class Worker(Process):
         self.metrics_port = int(self.logged("metrics_listening")["port"])
         return self
 
+    def metrics(self) -> str:
+        """What it tells scrapers."""
+        return httpx2.get(f"http://127.0.0.1:{self.metrics_port}/metrics", verify=False).raise_for_status().text
+
 
 def _read(stream: IO[str], lines: list[str]) -> None:
     lines.extend(line.rstrip("\n") for line in iter(stream.readline, ""))

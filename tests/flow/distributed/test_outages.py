@@ -44,6 +44,19 @@ def is_as(serve: Serve, expected: tuple[str, str, int]) -> bool:
     return health(serve) == expected
 
 
+def parts_of(serve: Serve) -> tuple[str, str]:
+    said = serve.http.get("/health").raise_for_status().json()
+    return said["redis"], said["queue"]
+
+
+def redis_up(metrics: str) -> float:
+    return next(float(line.split()[1]) for line in metrics.splitlines() if line.startswith("junto_redis_up "))
+
+
+def lines_about(process: Process, event: str) -> int:
+    return sum(event in line for line in process.log)
+
+
 def is_back(process: Process) -> bool:
     return any("redis.back" in line for line in process.log)
 
@@ -67,9 +80,21 @@ def test_without_redis_everything_goes_on_but_slower_and_it_comes_back_by_itself
         statuses = [answer.status_code for answer in answers]
         assert set(statuses) == {200, 429}
         assert 0 < statuses.count(200) <= 8  # each node goes by its share
-        assert all(health(serve) == ("ok", "ok", 200) for serve in site.serves)
+        for serve in site.serves:
+            until(is_as, serve, ("degraded", "ok", 200))  # the database is the truth: it is still ready
+            assert parts_of(serve) == ("away", "away")
+            assert redis_up(serve.http.get("/metrics/prometheus").text) == 0
+        for worker in site.workers:
+            until(lambda worker=worker: redis_up(worker.metrics()) == 0)
     for worker in site.workers:
         until(is_back, worker)
+        until(lambda worker=worker: redis_up(worker.metrics()) == 1)
+    for serve in site.serves:
+        until(is_as, serve, ("ok", "ok", 200))
+        assert parts_of(serve) == ("ok", "ok")
+        assert redis_up(serve.http.get("/metrics/prometheus").text) == 1
+    for process in (*site.serves, *site.workers):
+        assert lines_about(process, "redis.away") == lines_about(process, "redis.back") >= 1
     followed_over_redis(site, client)
 
 

@@ -99,10 +99,10 @@ function showHealth(health) {
   say(byId("backends-note"), health.backends.length ? "" : "None yet: start Ollama, or name one in junto.yaml.");
 }
 
-function reason(health, up) {
-  if (health.database !== "ok") return "Degraded: no database";
-  if (health.queue !== "ok") return "Degraded: the journal is full";
-  return up ? "Degraded" : "Degraded: no backend answers";
+function reason({ database, queue }, up) {
+  if (database !== "ok") return "Degraded: no database";
+  if (queue === "full") return "Degraded: the journal is full";
+  return up ? "Degraded: no Redis" : "Degraded: no backend answers";
 }
 
 function showAway() {

@@ -14,16 +14,19 @@ router = APIRouter(tags=["health"])
 
 @router.get("/health")
 async def health(services: Services) -> dict[str, Any]:
-    """How everything is: `ok`, or `degraded` when the database or every backend is away."""
+    """How everything is: `ok`, or `degraded` when the database, Redis or every backend is away, or nothing can be recorded."""
     database = await services.database_answers()
     backends = backend_states(services)
-    fine = database and services.recorder.has_room and any(backend["status"] == "up" for backend in backends)
+    has_room = services.recorder.has_room
+    redis_up = services.redis_up is None or services.redis_up()
+    fine = database and redis_up and has_room and any(backend["status"] == "up" for backend in backends)
     return {
         "status": "ok" if fine else "degraded",
         "version": services.build.version,
         "git_sha": services.build.git_sha,
         "database": "ok" if database else "down",
-        "queue": "ok" if services.recorder.has_room else "full",
+        **({} if services.redis_up is None else {"redis": "ok" if redis_up else "away"}),
+        "queue": "full" if not has_room else "ok" if redis_up else "away",
         "backends": backends,
     }
 
@@ -36,7 +39,10 @@ async def live() -> dict[str, str]:
 
 @router.get("/health/ready")
 async def ready(services: Services, response: Response) -> dict[str, Any]:
-    """Whether to send requests here: 200, or 503 and why while nobody can answer, nothing can be recorded or the database is away."""
+    """Whether to send requests here: 200, or 503 and why while nobody can answer, nothing can be recorded or the database is away.
+
+    Redis is no reason: without it Junto is slower, and nothing is lost.
+    """
     waits_for = [
         what
         for what, is_there in (
