@@ -23,7 +23,7 @@ from junto.jobs.telling import dispatch_of, ended_of, swap_of
 from junto.ports.jobs import AttemptOutcome, Ending, OnCrash, Retry, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from junto.core.exchange import ExchangeRecord
     from junto.gateway.pipeline import Pipeline
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from junto.ports.observer import JobObserver
 
 _WRITE_AGAIN_SECONDS: Final = 0.5
+_MOST_REASONS: Final = 32  # of an attempt
+_LONGEST_REASON: Final = 300
 _WRITE_SECONDS: Final = 60.0  # an end that could not be written for so long is left to the sweeper
 _INTERNAL: Final = JuntoError("Something went wrong inside Junto.")
 
@@ -149,7 +151,13 @@ class Executor:
     ) -> tuple[AttemptOutcome, str]:
         step = await self._failures.after(claim, error)
         if isinstance(step, RetryLater):
-            retry = Retry(delay_ms=step.delay_ms, error_code=error.code, model=step.model, counts=step.counts)
+            retry = Retry(
+                delay_ms=step.delay_ms,
+                error_code=error.code,
+                model=step.model,
+                counts=step.counts,
+                reasons=reasons_of(error, record),
+            )
             if await self._written(claim, lambda: self._store.retry(claim, retry)):
                 await self._news.changed(claim.job.id, Status.PENDING.value)
                 return AttemptOutcome.FAILED, error.code
@@ -223,6 +231,7 @@ class Executor:
             webhook_id=self._make_id("evt"),
             forget_request=not self._keeps_bodies(claim.job.sensitivity),
             reserved=may_hold(claim.job),
+            reasons=reasons_of(error, record),
         )
         if record is None:
             return ending
@@ -244,6 +253,19 @@ class Executor:
             cost_nano=record.cost_nano if charged else 0,
             price_date=record.price_date,
         )
+
+
+def reasons_of(error: JuntoError | None, record: ExchangeRecord | None) -> tuple[str, ...]:
+    """Why backends did not answer: in the error's words, or of those that were tried before one did."""
+    if error is not None and error.reasons:
+        return _bounded(error.reasons)
+    if record is None or len(record.attempts) == 1:
+        return ()
+    return _bounded([f"{one.backend}/{one.model}: {one.failure}" for one in record.attempts if one.failure])
+
+
+def _bounded(reasons: Sequence[str]) -> tuple[str, ...]:
+    return tuple(reason[:_LONGEST_REASON] for reason in reasons[:_MOST_REASONS])
 
 
 _OUTCOMES: Final = {

@@ -169,7 +169,10 @@ class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt as it is written down, before it begins and when it ends."""
+    """One attempt as it is written down, before it begins and when it ends.
+
+    `reasons` says of each deployment that was tried or passed over why it did not answer: `rack/m: credentials`.
+    """
 
     number: int
     started_ms: int
@@ -180,6 +183,7 @@ class JobAttempt(msgspec.Struct, frozen=True, kw_only=True):
     error: str
     tokens: int
     swap_ms: int = 0  # the part of it in which its model was brought into memory
+    reasons: tuple[str, ...] = ()
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -200,7 +204,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How a claim ends its job: the answer or the error, and what is charged. `answer` is JSON.
 
     `forget_request`: the tier keeps no bodies, so what was asked is deleted with the job's end. `reserved`: something may be held
-    back for the job.
+    back for the job. `reasons` as in JobAttempt.
     """
 
     status: Status
@@ -218,18 +222,20 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     webhook_id: str = ""
     forget_request: bool = False
     reserved: bool = True
+    reasons: tuple[str, ...] = ()
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
     """A failed attempt after which the job is to run again, `delay_ms` from now; under another name if `model` says so.
 
-    `counts` False: no model was reached, so the job may make one attempt more.
+    `counts` False: no model was reached, so the job may make one attempt more. `reasons` as in JobAttempt.
     """
 
     delay_ms: int
     error_code: str
     model: str | None = None
     counts: bool = True
+    reasons: tuple[str, ...] = ()
 
 
 class TriageDecision(msgspec.Struct, frozen=True, kw_only=True):

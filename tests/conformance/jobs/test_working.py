@@ -168,6 +168,24 @@ async def test_a_retry_rests_and_may_ask_for_another_model(desk: Desk) -> None:
     assert await desk.claim() is None
 
 
+async def test_an_attempt_tells_why_each_backend_did_not_answer(desk: Desk) -> None:
+    claim = await desk.claimed()
+    why = ("rack/m: credentials", 'desk/"ö": model_missing')
+    assert await desk.work.retry(claim, Retry(delay_ms=0, error_code="x", reasons=why))
+    again = await desk.claim()
+    assert again is not None
+    assert await desk.work.finish(again, msgspec.structs.replace(ANSWERED, reasons=("rack/m: busy",)))
+    attempts = await desk.jobs.attempts("default", claim.job.id)
+    assert [attempt.reasons for attempt in attempts] == [why, ("rack/m: busy",)]
+
+
+async def test_an_attempt_that_nothing_went_wrong_with_has_no_reasons(desk: Desk) -> None:
+    claim = await desk.claimed()
+    assert [attempt.reasons for attempt in await desk.jobs.attempts("default", claim.job.id)] == [()]
+    await desk.work.finish(claim, ANSWERED)
+    assert [attempt.reasons for attempt in await desk.jobs.attempts("default", claim.job.id)] == [()]
+
+
 async def test_a_released_job_can_be_claimed_at_once_and_has_all_its_attempts_left(desk: Desk) -> None:
     claim = await desk.claimed(max_attempts=1)
     assert await desk.work.release(claim)

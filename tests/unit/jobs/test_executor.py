@@ -10,7 +10,7 @@ import pytest
 
 from junto.coordination.signals_memory import MemorySignals
 from junto.core.errors import FailureKind, Overloaded, UpstreamFailure
-from junto.jobs.executor import Executor
+from junto.jobs.executor import Executor, reasons_of
 from junto.jobs.failures import Static
 from junto.jobs.leases import Leases
 from junto.jobs.news import News, Told
@@ -177,6 +177,7 @@ async def test_a_failure_that_may_pass_puts_the_job_back() -> None:
     await bench.run()
     [(what, retry)] = bench.store.told
     assert (what, retry.error_code, retry.counts) == ("retry", "all_backends_down", True)
+    assert retry.reasons == (f"desk/{MODEL}: server",)
     assert bench.observer.ended == []
 
 
@@ -185,6 +186,18 @@ async def test_a_refusal_fails_the_job_at_no_cost() -> None:
     await bench.run()
     ending = bench.store.ending
     assert (ending.status, ending.error_code, ending.cost_nano) == (Status.FAILED, "upstream_rejected", 0)
+    assert ending.reasons == (f"desk/{MODEL}: rejected",)
+
+
+async def test_an_answer_after_a_failure_says_what_failed_before_it() -> None:
+    bench = Bench(Step(failure=UpstreamFailure(FailureKind.CONNECT)), Step(events=saying("Ada.")))
+    await bench.run()
+    assert (bench.store.ending.status, bench.store.ending.reasons) == (Status.COMPLETE, (f"desk/{MODEL}: connect",))
+
+
+async def test_no_attempt_has_reasons_without_end() -> None:
+    bounded = reasons_of(Overloaded("x", reasons=["y" * 1_000] * 1_000), None)
+    assert (len(bounded), {len(reason) for reason in bounded}) == (32, {300})
 
 
 async def test_a_cancelled_job_stops_its_upstream_and_tells_what_was_used() -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import structlog
 from sqlalchemy import and_, bindparam, insert, select, update
 
@@ -102,7 +103,9 @@ def job_of(row: RowMapping | Mapping[str, Any], sealer: Sealer | None = None) ->
 
 def attempt_of(row: RowMapping) -> JobAttempt:
     """The attempt of a row."""
-    return JobAttempt(**{name: row[name] for name in JobAttempt.__struct_fields__})
+    fields = {name: row[name] for name in JobAttempt.__struct_fields__}
+    fields["reasons"] = msgspec.json.decode(row["reasons"], type=tuple[str, ...]) if row["reasons"] else ()
+    return JobAttempt(**fields)
 
 
 async def find_job(
@@ -186,7 +189,9 @@ async def open_attempts(session: Session, jobs: Sequence[Job], worker: str) -> N
 
 
 async def end_attempt(session: Session, job: Job, values: Mapping[str, Any]) -> None:
-    """Write down how the job's latest attempt ended."""
+    """Write down how the job's latest attempt ended; `reasons` only where there are any."""
+    if "reasons" in values:
+        values = {**values, "reasons": msgspec.json.encode(values["reasons"]).decode()}
     mine = {"of_tenant": job.tenant_id, "of_job": job.id, "of_number": job.attempts, "of_fence": job.fence}
     await session.execute(
         _attempt_ends(session.now_ms, scoped=is_scoped(session)), {"of_scope": scope_id(session), **mine, **values}

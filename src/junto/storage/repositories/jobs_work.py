@@ -145,17 +145,17 @@ class StoredWork:
             finished_ms = await end_job(session, self._ledger, guard, guarded, claim.job, ending)
             if finished_ms is None:
                 return None
-            ended = {"model": ending.model, "backend": ending.backend, "tokens": ending.usage.output}
+            ended: dict[str, Any] = {"model": ending.model, "backend": ending.backend, "tokens": ending.usage.output}
             ended["swap_ms"] = ending.swap_ms
-            outcome = _OUTCOMES[ending.status]
-            await end_attempt(session, claim.job, {**ended, "outcome": outcome.value, "error": ending.error_code})
+            ended |= {"outcome": _OUTCOMES[ending.status].value, "error": ending.error_code, **_why(ending.reasons)}
+            await end_attempt(session, claim.job, ended)
         return finished_ms
 
     async def retry(self, claim: Claim, retry: Retry) -> bool:
         changed: dict[str, Any] = {} if retry.model is None else {"model": retry.model}
         if not retry.counts:
             changed["max_attempts"] = JOBS.c.max_attempts + 1
-        outcome = {"outcome": AttemptOutcome.FAILED.value, "error": retry.error_code}
+        outcome = {"outcome": AttemptOutcome.FAILED.value, "error": retry.error_code, **_why(retry.reasons)}
         return await self._put_back(claim, retry.delay_ms, changed, outcome)
 
     async def release(self, claim: Claim) -> bool:
@@ -183,6 +183,10 @@ class StoredWork:
         async with self._transaction(Tenant(decision.tenant_id)) as session:
             row = {name: getattr(decision, name) for name in decision.__struct_fields__}
             await session.execute(insert(TRIAGE_DECISIONS).values(**row, outcome="", at_ms=session.now_ms))
+
+
+def _why(reasons: Sequence[str]) -> dict[str, Sequence[str]]:
+    return {"reasons": reasons} if reasons else {}
 
 
 _RENEW: Final = update(JOBS).where(

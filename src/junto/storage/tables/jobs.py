@@ -84,6 +84,7 @@ JOB_ATTEMPTS = Table(
     text("error"),
     count("tokens"),
     count("swap_ms"),
+    text("reasons", default=""),  # JSON: a line for each deployment that did not answer, "" for none
     PrimaryKeyConstraint("tenant_id", "job_id", "number"),
     ForeignKeyConstraint(["tenant_id", "job_id"], ["jobs.tenant_id", "jobs.id"]),
 )
