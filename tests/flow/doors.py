@@ -169,7 +169,7 @@ def routes_of(junto: RunningJunto) -> set[Route]:
     """Every route there is: those in the OpenAPI document, and those that the document leaves out."""
     document = junto.http.get("/openapi.json").json()
     known = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
-    application = junto.services.app._application  # type: ignore[attr-defined]
+    application = junto.services.app._application._built  # type: ignore[attr-defined]  # by the request for the document
     assert isinstance(application, FastAPI)
     return known | set(_routes_in(application.routes))
 

@@ -22,7 +22,7 @@ from junto.storage.retention import Retention
 from junto.storage.sealing import Sealer
 from junto.storage.sessions import Sessions
 from junto.storage.writer import ExchangeWriter
-from junto.web.app import INFERENCE
+from junto.web.wires import INFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.requests import Request
-
 from junto.core.errors import Forbidden
 from junto.web.bodies import bounded
-from junto.web.errors import wire_of
 from junto.web.replies import send_error
 from junto.web.strangers import Strangers
+from junto.web.wires import wire_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +47,7 @@ class Door:
             try:
                 self._strangers.check(scope["headers"])
             except Forbidden as error:
-                await send_error(send, wire_of(Request(scope)), error, self._make_id(), started=False)
+                await send_error(send, wire_of(scope), error, self._make_id(), started=False)
                 return
         if scope["type"] == "http" and scope["method"] == "POST":
             handler = self._handlers.get(scope["path"])

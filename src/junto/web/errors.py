@@ -10,13 +10,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from junto.core.errors import InvalidField, JuntoError, MalformedBody, NotFound
-from junto.dialects import anthropic, native, ollama, openai
 from junto.web.replies import error_headers
+from junto.web.wires import wire_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from junto.dialects.wire import Wire
 
 
 class _MethodNotAllowed(JuntoError):
@@ -33,23 +31,11 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def wire_of(request: Request) -> Wire:
-    """The wire whose error shape this caller expects: told by the path, and where two dialects share one, by the headers."""
-    path = request.url.path
-    if path.startswith("/v1/messages") or (path.startswith("/v1/models") and "anthropic-version" in request.headers):
-        return anthropic.MESSAGES
-    if path.startswith("/v1/"):
-        return openai.CHAT
-    if path.startswith("/api/"):
-        return ollama.CHAT
-    return native.COMPLETE
-
-
 def error_response(request: Request, error: JuntoError, headers: Mapping[str, str] | None = None) -> Response:
     """The answer that tells this error to the caller; `headers` go with it."""
     request.app.state.services.refusals.request_refused(status=error.status, code=error.code)
     told = {name.decode(): value.decode() for name, value in error_headers(error)}
-    body = wire_of(request).render_error(error)
+    body = wire_of(request.scope).render_error(error)
     return Response(body, status_code=error.status, headers={**told, **(headers or {})}, media_type="application/json")
 
 

@@ -1,0 +1,81 @@
+"""The control plane: FastAPI with every router of it, for everything that is not inference.
+
+Importing this module loads the framework and all models of bodies, so web/app.py does it when the first request is there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from junto.web.errors import install_error_handlers
+from junto.web.routes import (
+    admin,
+    anthropic_models,
+    budgets,
+    clients,
+    explain,
+    health,
+    home,
+    jobs,
+    local_models,
+    metrics,
+    models,
+    ollama_catalog,
+    prompts,
+    routing,
+    tenants,
+    usage,
+    webhooks,
+)
+from junto.web.wires import INFERENCE
+
+if TYPE_CHECKING:
+    from junto.web.services import WebServices
+
+
+def build_control_plane(services: WebServices) -> FastAPI:
+    """Everything that is not inference. Each router says for itself who may enter."""
+    app = FastAPI(
+        title="Junto",
+        version=services.build.version,
+        description="One door to every model.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    for module in (
+        jobs,  # the busiest of them: FastAPI asks one router after the other
+        home,
+        health,
+        models,
+        local_models,
+        ollama_catalog,
+        anthropic_models,
+        explain,
+        routing,
+        prompts,
+        clients,
+        tenants,
+        budgets,
+        usage,
+        webhooks,
+        metrics,
+        admin,
+    ):
+        app.include_router(module.router)
+    for path, wire in INFERENCE.items():
+        app.add_api_route(
+            path,
+            _served_at_the_door,
+            methods=["POST"],
+            tags=["inference"],
+            summary=f"Inference in the wire {wire.name}.",
+        )
+    install_error_handlers(app)
+    return app
+
+
+async def _served_at_the_door() -> None:
+    """Never called: its route makes other methods at an inference path a 405 that names the right one."""
