@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,7 @@ from junto.core.events import (
     Failure,
     Finish,
     FinishReason,
+    Progress,
     Start,
     TextDelta,
     ThinkingDelta,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
-    """A finished answer: thinking, words and tool calls in the order the model made them."""
+    """A finished answer: thinking, words and tool calls in the order the model made them. `beside` as in Finish."""
 
     parts: tuple[Text | Thinking | ToolCall, ...]
     reason: FinishReason = FinishReason.STOP
@@ -38,6 +39,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     timing: Timing | None = None
     model: str = ""
     id: str = ""
+    beside: dict[str, Any] = {}
 
     @property
     def text(self) -> str:
@@ -83,6 +85,8 @@ class Folder:
                 self._pieces.append(text)
             case ThinkingDelta():
                 self._add_thinking(event)
+            case Progress(text):
+                self._add_thinking(ThinkingDelta(text))
             case ToolCallStart():
                 self._close_block()
                 self._calls[event.index] = (len(self._parts), event, [])
@@ -111,6 +115,7 @@ class Folder:
             timing=finish.timing,
             model=self._start.model,
             id=self._start.id,
+            beside=finish.beside,
         )
 
     def _add_thinking(self, event: ThinkingDelta) -> None:
@@ -164,4 +169,4 @@ def unfold(completion: Completion) -> Iterator[Event]:
                 if arguments:
                     yield ToolCallDelta(index, arguments)
                 index += 1
-    yield Finish(completion.reason, completion.usage, completion.timing)
+    yield Finish(completion.reason, completion.usage, completion.timing, completion.beside)

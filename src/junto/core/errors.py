@@ -5,9 +5,9 @@
     │   ├── MalformedBody           ├── Forbidden (403)            ├── AllBackendsDown (503, Retry-After)
     │   ├── InvalidField (422)      │   └── NotServable            ├── DeadlinePassed (504)
     │   ├── BodyTooLarge (413)      ├── RateLimited (429)          ├── UpstreamRejected (the upstream's 4xx)
-    │   ├── NotFound (404)          └── BudgetExceeded (402)       └── UpstreamFailed (502)
+    │   ├── NotFound (404)          └── BudgetExceeded (402)       ├── UpstreamFailed (502)
     │   │   └── UnknownModel
-    │   ├── Conflict (409)
+    │   ├── Conflict (409)                                         └── Misconfigured (502)
     │   └── Unsupported (400)
 
 `UpstreamFailure` is not part of it: providers raise it at their seam, routing/fallback.py decides what follows, and
@@ -184,6 +184,14 @@ class UpstreamFailed(JuntoError):
     status = 502
     type = "api_error"
     code = "upstream_failed"
+
+
+class Misconfigured(JuntoError):
+    """No candidate can answer until an operator mends something: each refuses Junto's key, or has not the model."""
+
+    status = 502
+    type = "api_error"
+    code = "backends_misconfigured"
 
 
 class UpstreamRejected(JuntoError):

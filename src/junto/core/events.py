@@ -7,6 +7,7 @@ numbers tool calls from 0 in order of appearance; deltas of one call are contigu
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -53,6 +54,13 @@ class ThinkingDelta(msgspec.Struct, frozen=True):
     redacted: str | None = None
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How an answer comes to be that others contribute to: `text` for people, `data` for programs. No part of the answer."""
+
+    text: str
+    data: dict[str, Any] = {}
+
+
 class ToolCallStart(msgspec.Struct, frozen=True):
     """A tool call begins."""
 
@@ -69,11 +77,15 @@ class ToolCallDelta(msgspec.Struct, frozen=True):
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """The answer is complete. `usage` is None when the upstream did not report any."""
+    """The answer is complete. `usage` is None when the upstream did not report any.
+
+    `beside` are fields that stand beside the answer, in dialects whose objects take them.
+    """
 
     reason: FinishReason
     usage: Usage | None = None
     timing: Timing | None = None
+    beside: dict[str, Any] = {}
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -84,4 +96,4 @@ class Failure(msgspec.Struct, frozen=True):
     usage: Usage | None = None
 
 
-type Event = Start | TextDelta | ThinkingDelta | ToolCallStart | ToolCallDelta | Finish | Failure
+type Event = Start | TextDelta | ThinkingDelta | Progress | ToolCallStart | ToolCallDelta | Finish | Failure

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
 
-from junto.core.events import Event, Failure, Finish, Start, TextDelta, ThinkingDelta, ToolCallDelta, ToolCallStart
+from junto.core.events import (
+    Event,
+    Failure,
+    Finish,
+    Progress,
+    Start,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolCallStart,
+)
 from junto.dialects.anthropic.errors import render_error
 from junto.dialects.anthropic.responses import head_of
 from junto.dialects.anthropic.usage import render_reason, render_usage
@@ -40,6 +50,8 @@ class AnthropicEventRenderer:
                 return opened + self._text_opening + msgspec.json.encode(text) + b"}}\n\n"
             case ThinkingDelta():
                 return self._thinking(event)
+            case Progress(text):
+                return self._thinking(ThinkingDelta(text))
             case ToolCallStart(index, id, name):
                 opened = self._open_block("tool_use", {"id": id, "name": name, "input": {}})
                 self._blocks[index] = self._index

@@ -63,6 +63,7 @@ def render_response(answer: Completion | Embeddings, rendering: Rendering) -> by
             "stop_sequence": None,
             "usage": render_usage(answer.usage),
         }
+        | answer.beside
     )
 
 

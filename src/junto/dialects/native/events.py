@@ -1,4 +1,7 @@
-"""The native stream: lines of `chunk`, then one of `done` or `error`. Tool calls come whole, with `done`."""
+"""The native stream: lines of `chunk` (and `progress`, of what others contribute to), then one of `done` or `error`.
+
+Tool calls come whole, with `done`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from junto.core.events import (
     Failure,
     Finish,
     FinishReason,
+    Progress,
     Start,
     TextDelta,
     ToolCallDelta,
@@ -87,7 +91,7 @@ class NativeParser:
         events: list[Event] = [] if self._begun else [Start(line.model)]
         self._begun = True
         if line.text:
-            events.append(TextDelta(line.text))
+            events.append(Progress(line.text) if line.type == "progress" else TextDelta(line.text))
         if line.type != "done":
             return events
         self._over = True
@@ -115,6 +119,8 @@ class NativeRenderer:
         match event:
             case TextDelta(text):
                 return b'{"type":"chunk","text":%b}\n' % msgspec.json.encode(text) if text else b""
+            case Progress(text):
+                return b'{"type":"progress","text":%b}\n' % msgspec.json.encode(text) if text else b""
             case ToolCallStart() | ToolCallDelta():
                 self._calls.add(event)
             case Finish():
@@ -128,4 +134,4 @@ class NativeRenderer:
         calls = self._calls.completion().tool_calls
         if calls:
             done["tool_calls"] = [render_call(call) for call in calls]
-        return msgspec.json.encode(done) + b"\n"
+        return msgspec.json.encode(done | finish.beside) + b"\n"

@@ -78,6 +78,7 @@ def render_response(answer: Completion | Embeddings, rendering: Rendering) -> by
             "usage": render_usage(answer.usage),
             "tool_calls": [render_call(call) for call in answer.tool_calls],
         }
+        | answer.beside
     )
 
 

@@ -12,6 +12,7 @@ from junto.core.events import (
     Event,
     Failure,
     Finish,
+    Progress,
     Start,
     TextDelta,
     ThinkingDelta,
@@ -115,7 +116,7 @@ class OllamaEventRenderer:
         match event:
             case TextDelta(text):
                 return self._flush() + self._opening + msgspec.json.encode(text) + self._closing
-            case ThinkingDelta(text):
+            case ThinkingDelta(text) | Progress(text):
                 return self._flush() + (self._line(thinking=text) if text else b"")
             case ToolCallStart(index, id, name):
                 flushed = self._flush()
@@ -140,7 +141,7 @@ class OllamaEventRenderer:
         return msgspec.json.encode({**self._head, **self._body(**said), "done": False}) + b"\n"
 
     def _last(self, finish: Finish) -> bytes:
-        return msgspec.json.encode({**self._head, **self._body(), **render_ending(finish)}) + b"\n"
+        return msgspec.json.encode({**self._head, **self._body(), **render_ending(finish), **finish.beside}) + b"\n"
 
     def _body(self, content: str = "", **said: Any) -> dict[str, Any]:
         if self._chat:

@@ -97,7 +97,9 @@ def render_chat_response(answer: Completion | Embeddings, rendering: Rendering) 
         message["thinking"] = completion.thinking
     if completion.tool_calls:
         message["tool_calls"] = [render_call(call, index) for index, call in enumerate(completion.tool_calls)]
-    return msgspec.json.encode(head_of(rendering) | {"message": message} | render_ending(_finish(completion)))
+    return msgspec.json.encode(
+        head_of(rendering) | {"message": message} | render_ending(_finish(completion)) | completion.beside
+    )
 
 
 def render_generate_response(answer: Completion | Embeddings, rendering: Rendering) -> bytes:
@@ -106,7 +108,7 @@ def render_generate_response(answer: Completion | Embeddings, rendering: Renderi
     said: dict[str, Any] = {"response": completion.text}
     if completion.thinking:
         said["thinking"] = completion.thinking
-    return msgspec.json.encode(head_of(rendering) | said | render_ending(_finish(completion)))
+    return msgspec.json.encode(head_of(rendering) | said | render_ending(_finish(completion)) | completion.beside)
 
 
 def head_of(rendering: Rendering) -> dict[str, Any]:

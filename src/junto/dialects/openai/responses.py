@@ -81,7 +81,7 @@ def render_response(answer: Completion | Embeddings, rendering: Rendering) -> by
     }
     if answer.usage is not None:
         body["usage"] = render_usage(answer.usage)
-    return msgspec.json.encode(body)
+    return msgspec.json.encode(body | answer.beside)
 
 
 def render_message(answer: Completion) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from junto.core.events import Failure, Finish, Start, TextDelta, ThinkingDelta, ToolCallDelta, ToolCallStart
+from junto.core.events import Failure, Finish, Progress, Start, TextDelta, ThinkingDelta, ToolCallDelta, ToolCallStart
 from junto.dialects.openai.errors import render_error_event
 from junto.dialects.openai.taps import DONE
 from junto.dialects.openai.usage import render_usage
@@ -32,6 +32,11 @@ def _usage_chunk(head: bytes, finish: Finish) -> bytes:
     if finish.usage is None:
         return b""
     return b'%b"choices":[],"usage":%b}\n\n' % (head, _encode(render_usage(finish.usage)))
+
+
+def _beside(chunk: bytes, fields: dict[str, Any]) -> bytes:
+    """The chunk with further fields of its object."""
+    return chunk.removesuffix(b"}\n\n") + b",%b\n\n" % _encode(fields)[1:]
 
 
 class ChatRenderer:
@@ -60,6 +65,8 @@ class ChatRenderer:
                 return self._said(b'{"reasoning_content":%b}' % _encode(text)) if text else b""
             case ToolCallDelta(index, arguments):
                 return self._arguments(index, arguments) if arguments else b""
+            case Progress(text, data):
+                return self._told(text, data)
             case ToolCallStart():
                 return self._call(event)
             case Start():
@@ -81,6 +88,13 @@ class ChatRenderer:
     def _said(self, delta: bytes) -> bytes:
         return self._begin() + self._chunk(delta)
 
+    def _told(self, text: str, data: dict[str, Any]) -> bytes:
+        """Progress: reasoning for people, and fields of the chunk for programs."""
+        delta = b'{"reasoning_content":%b}' % _encode(text) if text else b"{}"
+        if not data:
+            return self._said(delta)
+        return self._begin() + _beside(self._chunk(delta), data)
+
     def _call(self, call: ToolCallStart) -> bytes:
         bare = self._complete_bare_call()
         self._bare_call = call.index
@@ -101,7 +115,10 @@ class ChatRenderer:
     def _finish(self, finish: Finish) -> bytes:
         usage = _usage_chunk(self._head, finish) if self._include_usage else b""
         last = self._begin() + self._complete_bare_call()
-        return last + self._chunk(b"{}", b'"%b"' % finish.reason.value.encode()) + usage + DONE
+        chunk = self._chunk(b"{}", b'"%b"' % finish.reason.value.encode())
+        if finish.beside:
+            chunk = _beside(chunk, finish.beside)
+        return last + chunk + usage + DONE
 
 
 class CompletionRenderer:
@@ -126,6 +143,8 @@ class CompletionRenderer:
             case Finish():
                 usage = _usage_chunk(self._head, event) if self._include_usage else b""
                 return self._chunk(b'""', b'"%b"' % text_reason(event).encode()) + usage + DONE
+            case Progress(text):
+                return b": %b\n\n" % " ".join(text.split()).encode()  # this wire has no place for it but a comment
             case _:
                 return b""
 
