@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_LATEST = ":latest"
+LATEST = ":latest"
 _REGISTRY = ("https://", "http://", "registry.ollama.ai/", "library/")
 _CLOUD_TAGS = ("-cloud", ":cloud")
 _LONGEST = 256
@@ -10,7 +10,7 @@ _LONGEST = 256
 
 def canonical(name: str) -> str:
     """The name without the tag that goes without saying: `llama3:latest` is `llama3`."""
-    return name.removesuffix(_LATEST)
+    return name.removesuffix(LATEST)
 
 
 def upstream_identity(name: str) -> str:

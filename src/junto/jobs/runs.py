@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from junto.jobs.executor import Executor
     from junto.jobs.leases import Leases
@@ -23,7 +23,7 @@ class Runs:
     def __init__(self, executor: Executor, leases: Leases, *, most: int = CONCURRENCY) -> None:
         self._executor = executor
         self._leases = leases
-        self._running: dict[asyncio.Task[None], bool] = {}  # and whether it is for local hardware
+        self._running: dict[asyncio.Task[None], str] = {}  # and the model, of one for local hardware
         self._on_end: Callable[[], None] = lambda: None
         self._is_open = False
         self.most = most
@@ -37,9 +37,9 @@ class Runs:
         return max(0, self.most - len(self._running)) if self._is_open else 0
 
     @property
-    def local(self) -> int:
-        """How many are for local hardware."""
-        return sum(self._running.values())
+    def local(self) -> Sequence[str]:
+        """The models of those that are for local hardware, one for each."""
+        return [model for model in self._running.values() if model]
 
     def __len__(self) -> int:
         return len(self._running)
@@ -54,7 +54,7 @@ class Runs:
     def begin(self, claim: Claim, *, since: float) -> asyncio.Task[None]:
         """Run a claim that was asked for at `since` (monotonic). Cancelling who waits for the task does not cancel it."""
         task = asyncio.create_task(self._executor.run(claim, since=since), name=f"run {claim.job.id}")
-        self._running[task] = claim.job.local
+        self._running[task] = claim.job.model if claim.job.local else ""
         task.add_done_callback(self._ended)
         return task
 
@@ -69,7 +69,7 @@ class Runs:
         await self._leases.stop()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        made_room = self._running.pop(task) or len(self._running) + 1 >= self.most
+        made_room = bool(self._running.pop(task)) or len(self._running) + 1 >= self.most
         if not task.cancelled() and (failure := task.exception()) is not None:
             self._log.error("job_failed", exc_info=failure)
         if made_room:

@@ -90,7 +90,10 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as it stands. `answer` is JSON; it and `request` are b"" where they were not asked for or are not kept."""
+    """A job as it stands. `answer` is JSON; it and `request` are b"" where they were not asked for or are not kept.
+
+    `error_code` is of its end, and before that of the latest attempt that failed.
+    """
 
     tenant_id: str
     id: str
@@ -187,10 +190,14 @@ class JobAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Room(msgspec.Struct, frozen=True):
-    """How many jobs a worker can take now: for local hardware, and for the cloud."""
+    """How many jobs a worker can take now: for local hardware, and for the cloud.
+
+    `full` are models whose own hardware has no room: local jobs of these are left to wait, others go before them.
+    """
 
     local: int
     cloud: int
+    full: tuple[str, ...] = ()
 
 
 class Renewal(msgspec.Struct, frozen=True):

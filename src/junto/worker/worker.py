@@ -15,7 +15,7 @@ import structlog
 from junto.core.errors import Overloaded
 from junto.ports.jobs import Room
 from junto.worker.batching import Batching
-from junto.worker.hardware import in_memory, local_room
+from junto.worker.hardware import Hardware, in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +51,7 @@ class Worker:
         self._clock = clock
         self._poll = poll
         self._batching = Batching()
+        self._hardware = Hardware()
         self._wake = asyncio.Event()
         self._has_room = asyncio.Event()
         self._claiming: asyncio.Task[None] | None = None
@@ -89,7 +90,9 @@ class Worker:
                     self._runs.begin(claim, since=since)
                 count += len(claims)
                 if len(claims) < min(most for most in (limit, room.local, room.cloud) if most > 0):
-                    self._left_some = room.local <= 0  # what waits for the other kind of room was not looked at
+                    self._left_some = room.local <= 0 or bool(
+                        room.full
+                    )  # what waits for the other kind of room was not looked at
                     break
         finally:
             self._looks = False
@@ -143,5 +146,7 @@ class Worker:
 
     def _room(self) -> Room | None:
         free = self._runs.free
-        local = min(free, local_room(self._current.runtime, self._runs.most) - self._runs.local)
-        return Room(local=max(0, local), cloud=free) if free else None
+        if not free:
+            return None
+        local = self._hardware.room(self._current.runtime, self._runs.local, self._runs.most)
+        return Room(local=min(free, local.at_once), cloud=free, full=local.full)

@@ -56,6 +56,19 @@ async def test_a_worker_takes_only_what_it_has_room_for(desk: Desk) -> None:
     assert claim.job.id == cloud.id
 
 
+async def test_local_jobs_of_models_whose_hardware_is_full_are_passed_over(desk: Desk) -> None:
+    waits = await desk.submit(model="busy", priority=9)
+    idle, cloud = await desk.submit(model="idle"), await desk.submit(model="busy", local=False)
+    full = Room(5, 5, full=("busy", "busy:latest"))
+    claims = await desk.work.claim("w1", full, lease_ms=1000, limit=5)
+    assert [claim.job.id for claim in claims] == [idle.id, cloud.id]
+    assert await desk.claim(room=full) is None
+    assert await desk.claim(room=Room(5, 0, full=full.full)) is None
+    left = await desk.job(waits)
+    assert (left.status, left.attempts) == (Status.PENDING, 0)
+    assert await desk.claim() is not None
+
+
 async def test_models_in_memory_go_first_within_a_priority(desk: Desk) -> None:
     cold, warm = await desk.submit(model="cold"), await desk.submit(model="warm")
     urgent = await desk.submit(model="cold", priority=9)
@@ -162,7 +175,7 @@ async def test_a_retry_rests_and_may_ask_for_another_model(desk: Desk) -> None:
     claim = await desk.claimed()
     assert await desk.work.retry(claim, Retry(delay_ms=60_000, error_code="overloaded", model="quality"))
     job = await desk.job(claim.job)
-    assert (job.status, job.model, job.worker) == (Status.PENDING, "quality", "")
+    assert (job.status, job.model, job.worker, job.error_code) == (Status.PENDING, "quality", "", "overloaded")
     assert job.due_ms >= job.created_ms + 60_000
     assert [(row["outcome"], row["error"]) for row in await desk.attempts()] == [("failed", "overloaded")]
     assert await desk.claim() is None
@@ -174,7 +187,9 @@ async def test_an_attempt_tells_why_each_backend_did_not_answer(desk: Desk) -> N
     assert await desk.work.retry(claim, Retry(delay_ms=0, error_code="x", reasons=why))
     again = await desk.claim()
     assert again is not None
+    assert again.job.error_code == "x"
     assert await desk.work.finish(again, msgspec.structs.replace(ANSWERED, reasons=("rack/m: busy",)))
+    assert (await desk.job(claim.job)).error_code == ""
     attempts = await desk.jobs.attempts("default", claim.job.id)
     assert [attempt.reasons for attempt in attempts] == [why, ("rack/m: busy",)]
 

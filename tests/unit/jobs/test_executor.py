@@ -290,7 +290,7 @@ async def test_a_worker_that_stops_gives_its_jobs_back_at_once() -> None:
     runs.start()
     runs.begin(a_claim(), since=bench.house.clock.now)
     await bench.until_called()
-    assert (runs.free, runs.local) == (1, 1)
+    assert (runs.free, runs.local) == (1, [a_claim().job.model])
     await runs.stop(grace=0.0)
     assert bench.store.told == [("release", a_claim().key)]
     assert runs.free == 0

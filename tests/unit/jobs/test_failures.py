@@ -14,6 +14,7 @@ from junto.core.errors import (
     BudgetExceeded,
     DeadlinePassed,
     JuntoError,
+    Misconfigured,
     NotServable,
     Overloaded,
     RateLimited,
@@ -48,7 +49,7 @@ def test_what_may_pass_is_tried_again_as_often_as_the_job_allows(error: JuntoErr
 
 @pytest.mark.parametrize(
     "error",
-    [UpstreamRejected("x", status=400), NotServable("x"), BudgetExceeded("x"), DeadlinePassed("x")],
+    [UpstreamRejected("x", status=400), NotServable("x"), BudgetExceeded("x"), DeadlinePassed("x"), Misconfigured("x")],
 )
 def test_what_will_not_pass_fails_at_once_with_its_own_words(error: JuntoError) -> None:
     given_up = static(error, attempt=1, max_attempts=3, jitter=0.0)
@@ -70,6 +71,27 @@ def test_where_no_model_was_reached_the_attempt_does_not_count(reasons: list[str
     assert not step.counts
     last = static(AllBackendsDown("x", reasons=reasons), attempt=MOST_ATTEMPTS, max_attempts=3, jitter=0.0)
     assert isinstance(last, GiveUp)
+
+
+def test_what_only_an_operator_can_mend_leaves_the_jobs_other_model_and_when_that_is_no_better_nothing() -> None:
+    wrong = Misconfigured("x", reasons=["a/m: credentials"])
+    meant = a_claim(model="fast", fallback="quality")
+    assert usual(meant, wrong, 0.0) == RetryLater(delay_ms=0, model="quality")
+    other = a_claim(model="fast", fallback="quality", runs_under="quality", attempt=2)
+    assert usual(other, wrong, 0.0) == RetryLater(delay_ms=1_000, model="fast")
+    hopeless = msgspec.structs.replace(other, job=msgspec.structs.replace(other.job, error_code=wrong.code))
+    assert usual(hopeless, wrong, 0.0) == GiveUp(error_code=wrong.code, error_message="x")
+    last = a_claim(model="fast", fallback="quality", attempt=3)
+    assert isinstance(usual(last, wrong, 0.0), GiveUp)
+    assert isinstance(usual(a_claim(), wrong, 0.0), GiveUp)
+
+
+async def test_a_triage_is_not_asked_about_what_only_an_operator_can_mend() -> None:
+    handling, store, provider = triage('{"decision": "retry"}')
+    claim = a_claim(model="fast", fallback="quality")
+    assert await handling.after(claim, Misconfigured("x")) == RetryLater(delay_ms=0, model="quality")
+    assert store.decisions == []
+    assert not provider.replies
 
 
 def test_the_routes_fallback_takes_turns_with_the_model_that_was_meant() -> None:

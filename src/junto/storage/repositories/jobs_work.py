@@ -152,7 +152,9 @@ class StoredWork:
         return finished_ms
 
     async def retry(self, claim: Claim, retry: Retry) -> bool:
-        changed: dict[str, Any] = {} if retry.model is None else {"model": retry.model}
+        changed: dict[str, Any] = {"error_code": retry.error_code}
+        if retry.model is not None:
+            changed["model"] = retry.model
         if not retry.counts:
             changed["max_attempts"] = JOBS.c.max_attempts + 1
         outcome = {"outcome": AttemptOutcome.FAILED.value, "error": retry.error_code, **_why(retry.reasons)}
@@ -245,15 +247,18 @@ def _next(session: Session, room: Room, limit: int, prefer: Sequence[str]) -> tu
         local, most = 1, room.local
     elif limit > min(room.local, room.cloud):
         limit = min(room.local, room.cloud)  # whichever kind they are, there is room for them
-    asked = _waiting(session.now_ms, local=local, prefers=bool(prefer))
-    return asked, {"of_models": list(prefer), "of_limit": min(limit, most)}
+    passes_over = bool(room.full) and local != 0
+    asked = _waiting(session.now_ms, local=local, prefers=bool(prefer), passes_over=passes_over)
+    return asked, {"of_models": list(prefer), "of_full": list(room.full), "of_limit": min(limit, most)}
 
 
 @cache
-def _waiting(now_ms: ColumnElement[int], *, local: int | None, prefers: bool) -> Select[Any]:
+def _waiting(now_ms: ColumnElement[int], *, local: int | None, prefers: bool, passes_over: bool) -> Select[Any]:
     where = list(_claimable(now_ms))
     if local is not None:
         where.append(JOBS.c.local == local)
+    if passes_over:
+        where.append(or_(JOBS.c.local == 0, JOBS.c.model.not_in(bindparam("of_full", expanding=True))))
     in_memory = JOBS.c.model.in_(bindparam("of_models", expanding=True))
     preferred = [case((in_memory, 0), else_=1)] if prefers else []
     order = (JOBS.c.priority.desc(), *preferred, JOBS.c.served_order, JOBS.c.id)
