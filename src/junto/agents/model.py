@@ -67,6 +67,7 @@ LONGEST_ID: Final = 200  # of a thread, a sender, a message
 MOST_ATTACHMENTS: Final = 20
 LONGEST_ATTACHMENT_NAME: Final = 255
 LONGEST_URL: Final = 2_000
+MOST_SLACK_CHANNELS: Final = 100
 LONGEST_RETENTION_DAYS: Final = 3_650
 
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
@@ -175,6 +176,14 @@ def _check_channels(channels: Channels) -> None:
     for field in ("team", "app"):
         if not _SLACK_ID.fullmatch(getattr(channels.slack, field)):
             raise InvalidField(f"channels.slack.{field} is an id as Slack makes them.", param=f"channels.slack.{field}")
+    if len(channels.slack.channels) > MOST_SLACK_CHANNELS:
+        raise InvalidField(
+            f"channels.slack.channels has {MOST_SLACK_CHANNELS} at most.", param="channels.slack.channels"
+        )
+    if not all(id and _SLACK_ID.fullmatch(id) for id in channels.slack.channels):
+        raise InvalidField(
+            "channels.slack.channels holds ids as Slack makes them, like C0123456789.", param="channels.slack.channels"
+        )
     if channels.web.visitors and not channels.web.enabled:
         raise InvalidField(
             "channels.web.visitors lets visitors in where channels.web is enabled, and it is not.",

@@ -34,11 +34,12 @@ class WebChannel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SlackChannel(msgspec.Struct, frozen=True, kw_only=True):
-    """Which Slack events are the agent's: those of a workspace (`team`, T...) and an app (`app`, A...); "" is any."""
+    """Which Slack events are the agent's: of a workspace (`team`, T...), an app (`app`, A...), some channels (C..., D...); empty is any."""
 
     enabled: bool = False
     team: str = ""
     app: str = ""
+    channels: tuple[str, ...] = ()
 
 
 class Channels(msgspec.Struct, frozen=True, kw_only=True):
