@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from junto.bootstrap.fleet import slots_of
+from junto.bootstrap.fleet import key_hint, slots_of
 from junto.catalog.build import build
 from junto.catalog.model import BackendSpec, CatalogSpec, GroupSpec, MemberSpec
 from junto.core.sensitivity import Locality, Sensitivity, parse_sensitivity
@@ -74,6 +74,7 @@ class Assembly:
                 slots=self._fleet.slots(backends[deployment.backend]),
                 headers=(headers := target_headers(deployment)),
                 head_lines=lines_of(headers),
+                key_hint=key_hint(backends[deployment.backend]),
             )
             for deployment in snapshot.deployments
         }

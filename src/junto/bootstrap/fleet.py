@@ -182,6 +182,14 @@ def slots_of(backend: BackendSettings) -> int | None:
             return None
 
 
+def key_hint(backend: BackendSettings) -> str:
+    """Where an operator looks when the backend refuses its key: the field, and the variable where its provider has one."""
+    variable = VENDORS[backend.provider].key_variable
+    field = f"backends: {backend.name}: api_key"
+    hint = f"{field}, or {variable}" if variable is not None else field
+    return hint if backend.api_key is not None else f"{hint} (there is none)"
+
+
 def make_provider(backend: BackendSettings) -> Provider:
     """The provider object of one backend."""
     vendor = VENDORS[backend.provider]

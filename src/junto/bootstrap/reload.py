@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from junto.bootstrap.fleet import key_hint
 from junto.catalog.price_files import read_prices
 from junto.core.document import ConfigError, ConfigErrors
 from junto.core.errors import InvalidRequest, UpstreamFailure
@@ -187,6 +188,7 @@ class Operation:
             live=self._board.backend(backend.name),
             every=self._settings.routing.heartbeat_interval if is_local else _CLOUD_EVERY,
             optional=backend in self._settings.ollama_candidates,
+            key_hint=key_hint(backend),
         )
 
     def _make_authenticator(self, settings: Settings) -> Authenticator:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from junto.core.errors import FailureKind
 from junto.core.exchange import Attempted
+from junto.gateway.lockout import let_in, locked_out
 from junto.ports.observer import SwapEnded
 from junto.routing import breaker, smoothing
 from junto.routing.facts import Breaker, BreakerState
@@ -140,16 +142,20 @@ class Attempt:
             facts.backend_live.retries_in_flight -= 1
 
     def _note_breaker(self, ending: Ending, failure: UpstreamFailure | None, now: float) -> None:
-        live = self.target.deployment.live
+        facts = self.target.deployment
+        live = facts.live
         old = live.breaker
         if ending is Ending.ANSWERED:
             if old.state is BreakerState.CLOSED and not old.failures:
                 return  # as nearly always
+            let_in(facts.backend_live)
             outcome = breaker.AttemptOutcome.SUCCESS
         elif failure is None:
             outcome = breaker.AttemptOutcome.NEUTRAL
         else:
             outcome = breaker.outcome_of(failure.kind, cold=self._cold)
+            if failure.kind is FailureKind.CREDENTIALS:
+                locked_out(facts.backend_live, backend=facts.backend, key_hint=self.target.key_hint)
         live.breaker = breaker.after(old, outcome, now, probe=self._probe)
         if live.breaker.state is not old.state:
             self._tell_breaker(live.breaker)

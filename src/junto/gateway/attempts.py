@@ -19,7 +19,7 @@ from junto.ports.provider import Call
 from junto.routing import breaker
 from junto.routing.facts import BreakerState
 from junto.routing.fallback import PASSED_OVER, GiveUp, Retry, RetryBudget, Step, TryNext, next_step
-from junto.routing.refusals import Failed, error_for
+from junto.routing.refusals import Failed, error_for, exhausts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,8 @@ class Attempts:
                     position += 1
                     tries_here = 0
                 case GiveUp():
-                    raise error_for(failures, now=self._clock.monotonic(), expired=self._is_late(exchange))
+                    now, late = self._clock.monotonic(), self._is_late(exchange)
+                    raise error_for(failures, now=now, expired=late, exhausted=exhausts(plan, position))
                 case _:
                     assert_never(step)
 

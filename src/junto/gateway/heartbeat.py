@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from junto.core.errors import UpstreamFailure
+from junto.core.errors import FailureKind, UpstreamFailure
+from junto.gateway.lockout import let_in, locked_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,7 @@ class Watched:
     live: BackendLive
     every: float
     optional: bool = False
+    key_hint: str = ""  # where its key is configured, for the log
     probe: Probe | None = None
     failure: str = ""
     latency_ms: int = 0
@@ -155,6 +157,10 @@ class Heartbeats:
             backend.probe = probe
             residents = probe.residents
             backend.live.resident = None if residents is None else frozenset(each.name for each in residents)
+        if failure == FailureKind.CREDENTIALS.value and backend.is_shown:
+            locked_out(backend.live, backend=backend.name, key_hint=backend.key_hint)
+        elif backend.failure == FailureKind.CREDENTIALS.value and not failure:
+            let_in(backend.live)
         if backend.is_shown and bool(failure) != bool(backend.failure):
             self._log.info("backend_down" if failure else "backend_up", backend=backend.name, failure=failure or None)
         backend.failure = failure

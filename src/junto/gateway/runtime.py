@@ -23,7 +23,10 @@ type Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Target:
-    """One deployment with everything that an attempt at it needs, prepared once per configuration."""
+    """One deployment with everything that an attempt at it needs, prepared once per configuration.
+
+    `key_hint` says where the key of its backend is configured, for the log.
+    """
 
     deployment: DeploymentFacts
     provider: Provider
@@ -32,6 +35,7 @@ class Target:
     slots: SlotPool | None
     headers: tuple[Header, ...]
     head_lines: bytes  # the same, as they stand in a response's head
+    key_hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

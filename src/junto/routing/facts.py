@@ -66,6 +66,7 @@ class BackendLive(msgspec.Struct):
 
     up: bool = True
     slots: int | None = None
+    `locked_out`: the last that was heard is that it refuses Junto's key.
     in_use: int = 0
     queued: int = 0
     in_flight: int = 0
@@ -75,6 +76,7 @@ class BackendLive(msgspec.Struct):
 
 class DeploymentFacts(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One model on one backend, as routing sees it."""
+    locked_out: bool = False
 
     backend: str
     model: str  # the public name

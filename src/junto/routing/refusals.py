@@ -15,6 +15,7 @@ from junto.core.errors import (
     Forbidden,
     InvalidRequest,
     JuntoError,
+    Misconfigured,
     NotServable,
     Overloaded,
     RateLimited,
@@ -32,6 +33,8 @@ LONGEST_RETRY_AFTER_SECONDS = 600.0
 type Failed = tuple[DeploymentFacts, UpstreamFailure]
 """One failed attempt and where it was made."""
 
+_TO_MEND = frozenset({FailureKind.CREDENTIALS, FailureKind.MODEL_MISSING})
+_RESTING = frozenset({"backend_up", "breaker"})
 _FULL = frozenset({FailureKind.BUSY, FailureKind.QUEUE_FULL})
 
 _WORDS = {
@@ -54,10 +57,11 @@ _PASSED_OVER = (  # the furthest filter that a candidate reached says best what 
 )
 
 
-def error_for(failures: Sequence[Failed], *, now: float, expired: bool = False) -> JuntoError:
+def error_for(failures: Sequence[Failed], *, now: float, expired: bool = False, exhausted: bool = False) -> JuntoError:
     """The error after the attempts of a plan failed, oldest first; `expired` says that the deadline ended them.
 
-    `now` is monotonic seconds, for the Retry-After that follows from breakers.
+    `now` is monotonic seconds, for the Retry-After that follows from breakers. `exhausted`: there is nobody left who might answer
+    by and by (see `exhausts`).
     """
     reasons = [f"{deployment.key}: {failure.kind}" for deployment, failure in failures]
     if failures and is_decisive(failures[-1][1]):
@@ -70,12 +74,24 @@ def error_for(failures: Sequence[Failed], *, now: float, expired: bool = False) 
         return refusal
     if kinds == {FailureKind.CONTEXT_LENGTH}:
         return UpstreamRejected("The request is too long for every candidate.", status=400, reasons=reasons)
+    if exhausted and kinds and kinds <= _TO_MEND:
+        return Misconfigured(_to_mend(failures), reasons=reasons)
     wait = _retry_after(failures, now)
     if kinds == {FailureKind.THROTTLED}:
         return RateLimited("Every candidate is at its provider's rate limit.", reasons=reasons, retry_after=wait)
     if kinds and kinds <= _FULL:
         return Overloaded("Every candidate is busy.", reasons=reasons, retry_after=wait)
     return AllBackendsDown("All providers unavailable", reasons=reasons, retry_after=wait)
+
+
+def exhausts(plan: Plan, position: int) -> bool:
+    """Whether the candidate at that position was the last one, and none that was passed over is only resting.
+
+    One that rests because it refuses Junto's key will go on refusing it.
+    """
+    if position + 1 < len(plan.candidates):
+        return False
+    return all(each.reason.rule not in _RESTING or each.deployment.backend_live.locked_out for each in plan.dropped)
 
 
 def error_for_empty(plan: Plan, traits: Traits, requested: str, *, now: float) -> JuntoError:
@@ -115,6 +131,17 @@ def _refusal(failures: Sequence[Failed]) -> JuntoError | None:
     """What is told when no candidate took the request: the first refusal, and one for the tier before any other."""
     refusals = [failure.refusal for _, failure in failures if failure.refusal is not None]
     return next((each for each in refusals if isinstance(each, NotServable)), next(iter(refusals), None))
+
+
+def _to_mend(failures: Sequence[Failed]) -> str:
+    """What an operator has to do, by backend; no key and no upstream's word is in it."""
+    locked = dict.fromkeys(each.backend for each, failure in failures if failure.kind is FailureKind.CREDENTIALS)
+    lacking = dict.fromkeys(
+        (each.backend, each.model) for each, failure in failures if failure.kind is FailureKind.MODEL_MISSING
+    )
+    said = [f"{backend} refuses Junto's key or account" for backend in locked]
+    said += [f"{backend} has no model {model!r}" for backend, model in lacking]
+    return f"Nothing can answer this until an operator mends it: {'; '.join(said)}."
 
 
 def _rejected(status: int | None, reasons: Sequence[str]) -> UpstreamRejected:

@@ -13,6 +13,7 @@ from junto.core.errors import (
     InvalidField,
     JuntoError,
     MalformedBody,
+    Misconfigured,
     Overloaded,
     RateLimited,
     UnknownModel,
@@ -79,7 +80,8 @@ async def test_an_unknown_model_is_recorded_and_lists_near_names() -> None:
         (FailureKind.REJECTED, 400, UpstreamRejected),
         (FailureKind.REJECTED, 422, UpstreamRejected),
         (FailureKind.CONTEXT_LENGTH, 413, UpstreamRejected),
-        (FailureKind.CREDENTIALS, 401, AllBackendsDown),
+        (FailureKind.CREDENTIALS, 401, Misconfigured),
+        (FailureKind.MODEL_MISSING, 404, Misconfigured),
     ],
 )
 async def test_each_kind_of_failure_is_one_error_in_junto_s_own_words(

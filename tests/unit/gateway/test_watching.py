@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
+from junto.core.errors import FailureKind, UpstreamFailure
 from junto.gateway.heartbeat import Heartbeats, Watched
 from junto.ports.provider import FoundModel, Probe
 from junto.providers.fake import Fake
@@ -73,3 +75,26 @@ async def test_only_a_change_of_the_models_is_told() -> None:
     clock.now += 60
     await beats.beat()
     assert len(changes) == 1
+
+
+async def test_a_backend_that_refuses_the_key_at_its_heartbeat_is_told_once_until_it_takes_it() -> None:
+    clock = StillClock()
+    desk = Fake("desk", probe_failure=UpstreamFailure(FailureKind.CREDENTIALS))
+    live = BackendLive()
+    beats = Heartbeats(clock=clock, on_change=lambda: None)
+    beats.watch([Watched(name="desk", provider=desk, live=live, every=10, key_hint="backends: desk: api_key")])
+
+    async def beat() -> list[str]:
+        clock.now += 60
+        with capture_logs() as lines:
+            await beats.beat()
+        return [line["look_at"] for line in lines if line["event"] == "backend_refuses_key"]
+
+    assert await beat() == ["backends: desk: api_key"]
+    assert await beat() == []
+    assert [live.locked_out] == [True]
+    desk.probe_failure = None
+    assert await beat() == []
+    assert [live.locked_out] == [False]
+    desk.probe_failure = UpstreamFailure(FailureKind.CREDENTIALS)
+    assert len(await beat()) == 1

@@ -13,6 +13,7 @@ from junto.core.errors import (
     Forbidden,
     InvalidRequest,
     JuntoError,
+    Misconfigured,
     NotServable,
     Overloaded,
     RateLimited,
@@ -24,7 +25,7 @@ from junto.core.money import Price
 from junto.core.sensitivity import Sensitivity
 from junto.routing.facts import BackendLive, DeploymentFacts, Dropped, Live, Plan, Stage, Traits
 from junto.routing.plan import plan
-from junto.routing.refusals import error_for, error_for_empty
+from junto.routing.refusals import error_for, error_for_empty, exhausts
 from tests.unit.routing.facts import NOW, OPEN, POLICY, deployment, examples, requests, stage, stages, traits
 
 SECRET = "upstream says: user@example.org"
@@ -91,6 +92,56 @@ def test_a_refused_request_keeps_the_upstream_s_status_where_it_means_the_reques
     upstream: int | None, told: int
 ) -> None:
     assert error_after(FailureKind.REJECTED, status=upstream).status == told
+
+
+CREDENTIALS, MISSING, SERVER = FailureKind.CREDENTIALS, FailureKind.MODEL_MISSING, FailureKind.SERVER
+
+
+@pytest.mark.parametrize(
+    ("kinds", "exhausted", "error"),
+    [
+        ([CREDENTIALS], True, Misconfigured),
+        ([CREDENTIALS, MISSING], True, Misconfigured),
+        ([CREDENTIALS, FailureKind.NOT_LOCAL], True, Misconfigured),
+        ([CREDENTIALS, MISSING], False, AllBackendsDown),
+        ([CREDENTIALS, SERVER], True, AllBackendsDown),
+    ],
+)
+def test_what_only_an_operator_can_mend_is_said_so_when_there_is_nobody_else(
+    kinds: list[FailureKind],
+    exhausted: bool,  # noqa: FBT001
+    error: type,
+) -> None:
+    failures = [(deployment(), UpstreamFailure(kind, SECRET)) for kind in kinds]
+    raised = error_for(failures, now=NOW, exhausted=exhausted)
+    assert type(raised) is error
+    assert SECRET not in raised.message
+
+
+def test_what_is_to_be_mended_is_named_once_by_backend() -> None:
+    rack, desk = deployment("rack/gpt"), deployment("desk/llama")
+    kinds = [(rack, CREDENTIALS), (desk, MISSING), (rack, CREDENTIALS)]
+    raised = error_for([(each, UpstreamFailure(kind)) for each, kind in kinds], now=NOW, exhausted=True)
+    assert raised.message == (
+        "Nothing can answer this until an operator mends it:"
+        " rack refuses Junto's key or account; desk has no model 'llama'."
+    )
+    assert raised.retry_after is None
+
+
+def test_a_plan_is_exhausted_when_nobody_is_left_who_may_come_back() -> None:
+    away = deployment("away/m", backend_live=BackendLive(up=False))
+    locked = deployment("locked/m", backend_live=BackendLive(up=False, locked_out=True))
+    first, second = deployment("a/m"), deployment("b/m")
+
+    def planned(*candidates: DeploymentFacts) -> Plan:
+        return plan(traits(), [stage(*candidates)], POLICY, now=NOW, seed=0)
+
+    assert not exhausts(planned(first, second), 0)
+    assert exhausts(planned(first, second), 1)
+    assert not exhausts(planned(first, away), 0)
+    assert exhausts(planned(first, locked), 0)
+    assert exhausts(planned(first, deployment("off/m", enabled=False)), 0)
 
 
 def test_an_account_without_money_is_not_the_caller_s_fault() -> None:
