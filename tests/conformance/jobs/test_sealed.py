@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from junto.core.secret import Secret
+from junto.ports.jobs import JobQuery
+from junto.storage.repositories.outbox import StoredWebhooks
 from junto.storage.sealing import Sealer
+from junto.storage.tables.jobs import OUTBOX
 
 from .desk import ANSWERED, Desk
 
@@ -32,6 +35,36 @@ async def test_requests_and_answers_lie_encrypted_and_are_read_as_they_were(desk
     assert b"Who" not in row["request"]
     assert b"Yes" not in row["answer"]
     assert "+aesgcm:" in row["request_codec"]
+
+
+async def test_metadata_and_webhook_lie_encrypted_wherever_the_job_goes(desk: Desk, database: Database) -> None:
+    sealed = Desk(database, sealer())
+    texts = {"metadata": '{"case":"A-canary"}', "webhook": "https://example.com/hook?token=canary"}
+    claim = await sealed.claimed(**texts)
+    await sealed.work.finish(claim, ANSWERED)
+    late = await sealed.submit(**texts)
+    cancelled = await sealed.jobs.cancel("default", late.id, force=False, webhook_id="evt_2")
+    listed = await sealed.jobs.page(JobQuery(tenant_id="default", client_id=None))
+    assert cancelled is not None
+    for job in (claim.job, late, cancelled, await sealed.job(late), *listed):
+        assert {"metadata": job.metadata, "webhook": job.webhook} == texts
+    for rows in (await desk.rows_of_jobs(), await desk.rows(OUTBOX)):
+        assert len(rows) == 2
+        assert "canary" not in str(rows)
+    hooks = StoredWebhooks(sealed.sessions)
+    assert {notice.url for notice in await hooks.claim(limit=5, hold_ms=0)} == {texts["webhook"]}
+    assert [each.url for each in await hooks.deliveries("default", late.id)] == [texts["webhook"]]
+    assert [each.url for each in await StoredWebhooks(desk.sessions).deliveries("default", late.id)] == [""]
+
+
+async def test_a_swept_job_tells_its_webhook_where_it_was_to(desk: Desk, database: Database) -> None:
+    sealed = Desk(database, sealer())
+    job = await sealed.submit(webhook="https://example.com/hook", deadline_ms=1_000)
+    await sealed.change(job, deadline_ms=1)
+    [lapsed] = await sealed.sweep.expire_deadlines(make_id=sealed.make_id)
+    assert lapsed.job.webhook == "https://example.com/hook"
+    [notice] = await StoredWebhooks(sealed.sessions).claim(limit=5, hold_ms=0)
+    assert notice.url == "https://example.com/hook"
 
 
 async def test_what_was_stored_before_there_was_a_secret_is_still_read(desk: Desk, database: Database) -> None:

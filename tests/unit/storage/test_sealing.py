@@ -14,7 +14,7 @@ from junto.storage.bodies import Packed, Packer, unpack
 from junto.storage.engine import Database
 from junto.storage.exchanges import StoredExchanges
 from junto.storage.folding import answer_folder
-from junto.storage.sealing import Sealer, unsealed
+from junto.storage.sealing import Sealer, seal_text, unseal_text, unsealed
 from junto.storage.sessions import Sessions
 from junto.storage.tables.exchanges import BODIES
 from junto.storage.writer import ExchangeWriter
@@ -65,6 +65,31 @@ def test_a_body_of_which_anything_changed_cannot_be_read(at: int, bit: int) -> N
     content[at % len(content)] ^= 1 << bit
     with pytest.raises(ValueError, match="damaged"):
         unsealed(Packed(sealed.codec, bytes(content)), sealer_of(), "default", "req_1")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
+def test_a_text_comes_back_as_it_was(text: str) -> None:
+    sealed = seal_text(text, sealer_of(), "default", "job_1", "webhook")
+    assert unseal_text(sealed, sealer_of(), "default", "job_1", "webhook") == text
+    assert sealed.startswith("text+aesgcm:") or not text
+
+
+def test_a_text_from_before_there_was_a_secret_is_read_as_it_lies() -> None:
+    assert seal_text("https://example.com", None, "default") == "https://example.com"
+    assert unseal_text("https://example.com", sealer_of(), "default") == "https://example.com"
+
+
+@pytest.mark.parametrize("damage", ["", "A", "%%", "AAAA"])
+def test_a_text_that_is_damaged_moved_or_under_another_secret_is_not_read(damage: str) -> None:
+    sealed = seal_text("https://example.com", sealer_of(), "default", "job_1")
+    for stored, sealer, place in (
+        (sealed + damage, sealer_of(), "job_2"),
+        (sealed[:-4] + damage, sealer_of(), "job_1"),
+        (sealed, sealer_of(OTHER), "job_1"),
+        (sealed, None, "job_1"),
+    ):
+        with pytest.raises(ValueError, match=r"damaged|JUNTO_SECRETS_KEY"):
+            unseal_text(stored, sealer, "default", place)
 
 
 def test_a_codec_that_was_exchanged_is_damage() -> None:

@@ -67,7 +67,7 @@ class StoredJobs:
         scope = OPERATOR if query.tenant_id is None else Tenant(query.tenant_id)
         async with self._transaction(scope, reading=True) as session:
             found = await session.execute(asked.where(session.within(JOBS)))
-            return [job_of(row) for row in found.mappings()]
+            return [job_of(row, session.sealer) for row in found.mappings()]
 
     async def attempts(self, tenant_id: str, job_id: str) -> Sequence[JobAttempt]:
         asked = (
@@ -109,7 +109,7 @@ class StoredJobs:
                 .returning(*HEAD)
             )
             row = (await session.execute(asked)).mappings().first()
-            return job if row is None else job_of(row)
+            return job if row is None else job_of(row, session.sealer)
 
 
 def _waiting(*where: ColumnElement[bool]) -> ScalarSelect[int]:

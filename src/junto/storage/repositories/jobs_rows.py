@@ -15,7 +15,7 @@ from junto.core.errors import Overloaded
 from junto.jobs.model import TRANSITIONS, Event
 from junto.ports.jobs import Claim, Job, JobAttempt, OnCrash, Status
 from junto.storage.bodies import Packed, Packer, unpack
-from junto.storage.sealing import unsealed
+from junto.storage.sealing import seal_text, unseal_text, unsealed
 from junto.storage.sessions import Tenant
 from junto.storage.tables.jobs import JOB_ATTEMPTS, JOBS
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _PATIENCE_SECONDS: Final = 10.0
 _RETRY_AFTER_SECONDS: Final = 2.0
 _LARGE = 64 * 1024
+_TEXTS: Final = ("metadata", "webhook")  # of the caller's own, so sealed as bodies are
 _BODIES: Final = frozenset({"request", "request_codec", "answer", "answer_codec"})
 
 HEAD: Final = tuple(column for column in JOBS.columns if column.name not in _BODIES)
@@ -67,6 +68,21 @@ def sealed(session: Session, packed: Packed, *place: str) -> Packed:
     return packed if session.sealer is None else session.sealer.seal(packed, *place)
 
 
+def with_sealed_texts(session: Session, row: dict[str, Any]) -> dict[str, Any]:
+    """The row as it is stored, of a session whose bodies are encrypted."""
+    sealer, place = session.sealer, (row["tenant_id"], row["id"])
+    return row if sealer is None else {**row, **{name: seal_text(row[name], sealer, *place, name) for name in _TEXTS}}
+
+
+def readable(text: str, sealer: Sealer | None, *place: str) -> str:
+    """A text as it was; "", and a word in the log, where it cannot be read."""
+    try:
+        return unseal_text(text, sealer, *place)
+    except ValueError as error:
+        structlog.get_logger().error("job_text_unreadable", place=place, error=str(error))
+        return ""
+
+
 def unpacked(packed: Packed, sealer: Sealer | None, *place: str) -> bytes:
     """A body as it was; b"", and a word in the log, where it cannot be read: one such job must not stop the others."""
     try:
@@ -87,13 +103,15 @@ def target(status: Status, event: Event) -> str:
     return TRANSITIONS[status, event].value
 
 
-def job_of(row: RowMapping | Mapping[str, Any], sealer: Sealer | None = None) -> Job:
+def job_of(row: RowMapping | Mapping[str, Any], sealer: Sealer | None) -> Job:
     """The job of a row, with those bodies that were selected; `sealer` is the session's."""
     fields: dict[str, Any] = {name: value for name, value in row.items() if name in _PLAIN}
     for name in ("default_route", "local", "cancel_requested"):
         fields[name] = bool(fields[name])
     fields["status"] = Status(fields["status"])
     fields["on_crash"] = OnCrash(fields["on_crash"])
+    for name in _TEXTS:
+        fields[name] = readable(fields[name], sealer, row["tenant_id"], row["id"], name)
     for name in ("request", "answer"):
         if row.get(name) is not None:
             packed = Packed(row[f"{name}_codec"], row[name])

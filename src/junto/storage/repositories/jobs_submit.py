@@ -30,6 +30,7 @@ from junto.storage.repositories.jobs_rows import (
     scope_id,
     sealed,
     target,
+    with_sealed_texts,
     within,
 )
 from junto.storage.sessions import Tenant
@@ -111,8 +112,8 @@ class Submissions:
             order = tags[job.client_id] = self._fairness.tag(tags[job.client_id], job.charge)
             packed = sealed(session, wish.packed, job.tenant_id, job.id, "request")
             rows.append(_row(now, job, packed, order, wish.worker, wish.lease_ms))
-        await session.execute(_INSERT, one_or_many(rows))
-        written = [job_of({name: row[name] for name in _HEAD_NAMES}) for row in rows]
+        await session.execute(_INSERT, one_or_many([with_sealed_texts(session, row) for row in rows]))
+        written = [job_of({name: row[name] for name in _HEAD_NAMES}, None) for row in rows]
         for worker in {wish.worker for wish in wishes if wish.worker is not None}:
             claimed = [job for job, wish in zip(written, wishes, strict=True) if wish.worker == worker]
             await open_attempts(session, claimed, worker)

@@ -52,7 +52,7 @@ class StoredSweep:
                 return ()
         async with self._transaction(OPERATOR) as session:
             rows = await session.execute(_lapsed(session).limit(limit).with_for_update(skip_locked=True))
-            return [await self._expire(session, job_of(row), make_id) for row in rows.mappings().all()]
+            return [await self._expire(session, job_of(row, session.sealer), make_id) for row in rows.mappings().all()]
 
     async def _expire(self, session: Session, job: Job, make_id: MakeId) -> Lapsed:
         verdict = after_lost_lease(
@@ -80,7 +80,7 @@ class StoredSweep:
             rows = await session.execute(_overdue(session).limit(limit).with_for_update(skip_locked=True))
             lapsed = []
             for row in rows.mappings().all():
-                job = job_of(row)
+                job = job_of(row, session.sealer)
                 status, said = (Status.CANCELLED, ("", "")) if job.cancel_requested else (Status.FAILED, _DEADLINE)
                 lapsed.append(Lapsed(job=await self._end(session, job, status, said, make_id), status=status))
             return lapsed

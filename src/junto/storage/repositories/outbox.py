@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy import and_, func, insert, select, tuple_, update
 
 from junto.ports.webhooks import Delivery, Notice
+from junto.storage.sealing import seal_text, unseal_text
 from junto.storage.sessions import OPERATOR, Tenant
 from junto.storage.tables.jobs import JOBS, OUTBOX
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, RowMapping, Select
 
+    from junto.storage.sealing import Sealer
     from junto.storage.sessions import Session, Sessions
 
 _LONGEST_ERROR = 300
@@ -28,7 +31,13 @@ async def add_webhook(session: Session, *, tenant_id: str, id: str, job_id: str,
     """Put a webhook into the outbox, due at once: in the transaction that ends the job, so that neither is without the other."""
     await session.execute(
         insert(OUTBOX).values(
-            tenant_id=tenant_id, id=id, job_id=job_id, kind="webhook", url=url, attempts=0, due_ms=session.now_ms
+            tenant_id=tenant_id,
+            id=id,
+            job_id=job_id,
+            kind="webhook",
+            url=seal_text(url, session.sealer, tenant_id, id, "url"),
+            attempts=0,
+            due_ms=session.now_ms,
         )
     )
 
@@ -38,7 +47,7 @@ async def deliveries(session: Session, job_id: str) -> Sequence[Delivery]:
     found = await session.execute(
         select(OUTBOX).where(session.within(OUTBOX), OUTBOX.c.job_id == job_id).order_by(OUTBOX.c.id)
     )
-    return [_delivery(row) for row in found.mappings()]
+    return [_delivery(row, session.sealer) for row in found.mappings()]
 
 
 class StoredWebhooks:
@@ -77,7 +86,7 @@ class StoredWebhooks:
                 )
                 .where(tuple_(OUTBOX.c.tenant_id, OUTBOX.c.id).in_(keys))
             )
-            return [_notice(row) for row in found.mappings()]
+            return [_notice(row, session.sealer) for row in found.mappings()]
 
     async def delivered(self, notice: Notice) -> None:
         await self._end(notice, None)
@@ -115,6 +124,15 @@ def _waiting(session: Session, limit: int) -> Select[tuple[str, str]]:
     return select(due.c.tenant_id, due.c.id).order_by(due.c.place, due.c.due_ms).limit(limit)
 
 
+def _url(row: RowMapping, sealer: Sealer | None) -> str:
+    """Where to; "" where that cannot be read, which is no address, so that it is given up in the end."""
+    try:
+        return unseal_text(row["url"], sealer, row["tenant_id"], row["id"], "url")
+    except ValueError as error:
+        structlog.get_logger().error("webhook_unreadable", event_id=row["id"], error=str(error))
+        return ""
+
+
 def _this_attempt(session: Session, notice: Notice) -> tuple[ColumnElement[bool], ...]:
     return (
         session.within(OUTBOX),
@@ -125,13 +143,13 @@ def _this_attempt(session: Session, notice: Notice) -> tuple[ColumnElement[bool]
     )
 
 
-def _notice(row: RowMapping) -> Notice:
+def _notice(row: RowMapping, sealer: Sealer | None) -> Notice:
     return Notice(
         tenant_id=row["tenant_id"],
         id=row["id"],
         job_id=row["job_id"],
         client_id=row["client_id"] or "",
-        url=row["url"],
+        url=_url(row, sealer),
         attempt=row["attempts"],
         sensitivity=row["sensitivity"] or "confidential",  # of a job that is gone nothing is known
         now_ms=row["now_ms"],
@@ -139,12 +157,12 @@ def _notice(row: RowMapping) -> Notice:
     )
 
 
-def _delivery(row: RowMapping) -> Delivery:
+def _delivery(row: RowMapping, sealer: Sealer | None) -> Delivery:
     over = row["done_ms"] is not None
     state = "pending" if not over else "delivered" if row["last_error"] is None else "given_up"
     return Delivery(
         id=row["id"],
-        url=row["url"],
+        url=_url(row, sealer),
         state=state,
         attempts=row["attempts"],
         last_error=row["last_error"],
