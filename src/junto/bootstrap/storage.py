@@ -20,6 +20,7 @@ from junto.storage.lock import DataDirLock
 from junto.storage.repositories.ledger import LedgerWriter
 from junto.storage.retention import Retention
 from junto.storage.sealing import Sealer
+from junto.storage.secret_name import keep_or_refuse
 from junto.storage.sessions import Sessions
 from junto.storage.writer import ExchangeWriter
 from junto.web.wires import INFERENCE
@@ -76,15 +77,16 @@ def sealer_of(secret: Secret | None) -> Sealer | None:
 
 
 async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Storage:
-    """Open everything, the lock on the data directory first; raises DataDirInUse, SchemaError, Overloaded."""
+    """Open everything, the lock on the data directory first; raises DataDirInUse, SchemaError (OtherSecret among them), Overloaded."""
     database = database_of(settings)
     stack.enter_context(locked(settings, database))
-    journal = Journal(settings.data_dir / "journal")
+    sealer = sealer_of(settings.secrets_key)
+    journal = Journal(settings.data_dir / "journal", sealer=sealer)
     left = journal.open().records
     stack.callback(journal.close)
     await stack.enter_async_context(database)
-    sealer = sealer_of(settings.secrets_key)
     sessions = Sessions(database, sealer=sealer)
+    await keep_or_refuse(sessions, None if sealer is None else sealer.name)
     writer = ExchangeWriter(sessions, compress=settings.storage.compress, along=[LedgerWriter().post], sealer=sealer)
     flusher = Flusher(journal, writer)
     flusher.start()

@@ -81,6 +81,7 @@ def _examine_with(settings: Settings) -> list[Finding]:
             settings.data_dir,
             is_running=neighbour is not None and neighbour.is_junto,
             has_database=settings.database_url is None,
+            secret=settings.secrets_key,
         ),
         *asyncio.run(_shared(settings)),
         engine,
@@ -95,7 +96,8 @@ async def _shared(settings: Settings) -> list[Finding]:
     """What is looked at only where it is configured."""
     from junto.cli.checkup.shared import check_database_url, check_redis
 
-    findings = await check_database_url(settings.database_url) if settings.database_url is not None else []
+    url, secret = settings.database_url, settings.secrets_key
+    findings = [] if url is None else await check_database_url(url, secret)
     return [*findings, await check_redis(settings.redis_url)] if settings.redis_url is not None else findings
 
 

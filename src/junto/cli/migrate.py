@@ -22,6 +22,13 @@ def migrate(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit with 1 if there is something to do.")
     ] = False,
+    new_secrets_key: Annotated[
+        bool,
+        typer.Option(
+            "--new-secrets-key",
+            help="Go on under the JUNTO_SECRETS_KEY that is set now, or under none; what was encrypted before stays unreadable.",
+        ),
+    ] = False,
     database_url: Annotated[
         str | None,
         typer.Option(
@@ -40,6 +47,8 @@ def migrate(
     settings = load_or_exit(config, ServeOptions(), environ)
     try:
         typer.echo(asyncio.run(_run(settings, check=check)))
+        if new_secrets_key and not check:
+            typer.echo(asyncio.run(_take_secret(settings)))
     except (DataDirInUse, SchemaError) as refused:
         fail(str(refused))
     except Overloaded as away:
@@ -69,3 +78,28 @@ async def _run(settings: Settings, *, check: bool) -> str:
             return f"The database was upgraded to revision {HEAD}."
         case Migrated.NOTHING:
             return f"The database is up to date (revision {HEAD})."
+
+
+async def _take_secret(settings: Settings) -> str:
+    """Whatever the processes' secret was, it is now the one of the settings."""
+    from contextlib import nullcontext
+
+    from junto.bootstrap.storage import database_of, locked
+    from junto.storage.sealing import name_of
+    from junto.storage.secret_name import replace
+    from junto.storage.sessions import Sessions
+
+    name = None if settings.secrets_key is None else name_of(settings.secrets_key)
+    database = database_of(settings)
+    try:
+        with locked(settings, database) if database.is_file else nullcontext():
+            before, unreadable = await replace(Sessions(database), name)
+    finally:
+        await database.close()
+    now = "not encrypted" if name is None else f"encrypted under the JUNTO_SECRETS_KEY named {name}"
+    said = f"From now on jobs and bodies are {now}; before: {'not encrypted' if before is None else before}."
+    if unreadable:
+        said += (
+            f" {unreadable} unfinished jobs were encrypted under another one: they wait for it, or for being cancelled."
+        )
+    return said

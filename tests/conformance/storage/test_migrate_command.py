@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tests.conformance.databases import Postgres
 
 
-def migrate(data_dir: Path, *words: str, url: str | None = None) -> Result:
-    environ = {"JUNTO_DATA_DIR": str(data_dir), "JUNTO_CONFIG": None, "DATABASE_URL": url}
+def migrate(data_dir: Path, *words: str, url: str | None = None, secret: str | None = None) -> Result:
+    environ = {"JUNTO_DATA_DIR": str(data_dir), "JUNTO_CONFIG": None, "DATABASE_URL": url, "JUNTO_SECRETS_KEY": secret}
     return CliRunner().invoke(app, ["migrate", *words], env=environ)
 
 
@@ -100,3 +100,13 @@ def test_a_url_that_leads_nowhere_is_refused_in_one_line_without_its_password(tm
     assert result.exit_code in {1, 2}
     assert len(result.stderr.splitlines()) == 1
     assert "canary" not in result.output
+
+
+def test_another_secret_is_taken_when_it_is_asked_for_only(tmp_path: Path, url: str | None) -> None:
+    assert migrate(tmp_path, url=url).exit_code == 0
+    first = migrate(tmp_path, "--new-secrets-key", url=url, secret="a secret of the tests")
+    assert "From now on jobs and bodies are encrypted under the JUNTO_SECRETS_KEY named " in first.stdout
+    assert "before: not encrypted." in first.stdout
+    assert "a secret of the tests" not in first.stdout
+    none = migrate(tmp_path, "--new-secrets-key", url=url)
+    assert "From now on jobs and bodies are not encrypted" in none.stdout

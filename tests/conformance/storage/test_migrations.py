@@ -16,6 +16,7 @@ from junto.ports.stores import ExchangeQuery
 from junto.storage import schema
 from junto.storage.engine import Database
 from junto.storage.exchanges import StoredExchanges
+from junto.storage.secret_name import kept_name
 from junto.storage.sessions import OPERATOR, Sessions
 from junto.storage.tables import METADATA
 from junto.storage.tables.identity import TENANTS
@@ -175,6 +176,27 @@ async def test_each_older_revision_is_upgraded_with_what_was_in_it(empty: Path |
     assert (found["model"], found["request"], found["tenant"]) == ("x", {}, "x")
     await ExchangeWriter(sessions).store([record(2)])
     assert {row["id"] for row in await exchanges.page(ExchangeQuery())} == {record(2).id, "req_1"}
+    await database.close()
+
+
+@pytest.mark.parametrize("where", ["jobs", "exchange_bodies", "nowhere"])
+async def test_the_name_of_the_secret_is_found_where_bodies_are_encrypted_already(
+    empty: Path | str, where: str
+) -> None:
+    database = await at_first_revision(empty, then="0005")
+    sealed = "zstd+aesgcm:1a2b3c4d"
+    async with Sessions(database).write(OPERATOR) as session:
+        if where == "exchange_bodies":
+            await session.execute(text("UPDATE exchange_bodies SET codec = :codec"), {"codec": sealed})
+        if where == "jobs":
+            old = MetaData()
+            await session.connection.run_sync(old.reflect)
+            columns = [column for column in old.tables["jobs"].columns if not column.nullable]
+            row = {column.name: 0 if column.type.python_type is int else "" for column in columns}
+            row |= {"tenant_id": "default", "id": "job_1", "status": "pending", "request_codec": sealed}
+            await session.execute(insert(old.tables["jobs"]).values(row))
+    assert await database.migrate() is schema.Migrated.UPGRADED
+    assert await kept_name(Sessions(database)) == (None if where == "nowhere" else "1a2b3c4d")
     await database.close()
 
 

@@ -13,17 +13,26 @@ import httpx2
 import pytest
 
 from junto.cli.checkup.backends import check_backend, check_candidate, check_someone_answers
-from junto.cli.checkup.data import check_data, check_database, check_directory, check_journal, check_space
+from junto.cli.checkup.data import (
+    check_data,
+    check_database,
+    check_database_file,
+    check_directory,
+    check_journal,
+    check_space,
+)
 from junto.cli.checkup.finding import Finding, Level, note, ok
 from junto.cli.checkup.machine import check_builtin, check_engine, check_python
 from junto.cli.checkup.place import Neighbour, check_address, check_health, look
 from junto.cli.checkup.prices import check_prices
 from junto.core.errors import FailureKind, UpstreamFailure
 from junto.core.exchange import ExchangeRecord
+from junto.core.secret import Secret
 from junto.ports.provider import Call, Clearance, FoundModel, Probe, Reply
 from junto.settings.model import BackendSettings
 from junto.storage.journal import Journal
 from junto.storage.lock import DataDirLock
+from junto.storage.sealing import name_of
 from tests.unit.cli.running import FakeJunto, run, said
 
 
@@ -252,6 +261,25 @@ def test_database(tmp_path: Path) -> None:
     assert "Upgrade" in check_database(database(tmp_path / "new", 99)).fix
     (tmp_path / "text").write_text("this is no database, and longer than its header would be")
     assert check_database(tmp_path / "text").level is Level.WRONG
+
+
+def test_secret(tmp_path: Path) -> None:
+    """The secret is the one whose name the database keeps; another one, and none, are wrong, and are said how to mend."""
+    secret, other = Secret("a secret of the tests"), Secret("another one")
+    path = database(tmp_path / "kept", 1)
+    assert [one.check for one in check_database_file(path, None)] == ["database"]
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE markers (name, value, since_ms)")
+    assert "From the next start on" in check_database_file(path, secret)[1].message
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO markers VALUES ('secrets_key', ?, 0)", (name_of(secret),))
+    connection.close()
+    assert [one.level for one in check_database_file(path, secret)] == [Level.OK, Level.OK]
+    for wrong in (other, None):
+        [_, finding] = check_database_file(path, wrong)
+        assert (finding.check, finding.level) == ("secrets key", Level.WRONG)
+        assert name_of(secret) in finding.message
+        assert "JUNTO_SECRETS_KEY" in finding.fix
 
 
 def test_journal(tmp_path: Path) -> None:

@@ -10,25 +10,30 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from junto.cli.checkup.finding import note, ok, wrong
+from junto.cli.checkup.secret import check_secret
 from junto.storage.frames import Skipped, scan
 from junto.storage.lock import DataDirInUse, DataDirLock
 from junto.storage.schema import VERSION
+from junto.storage.secret_name import MARKER
 from junto.storage.segments import list_segments
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from junto.cli.checkup.finding import Finding
+    from junto.core.secret import Secret
 
 _LITTLE_SPACE = 200 * 1024 * 1024
 _DATABASE = "junto.sqlite3"
 _JOURNAL = "journal"
 
 
-def check_data(data_dir: Path, *, is_running: bool, has_database: bool = True) -> list[Finding]:
+def check_data(
+    data_dir: Path, *, is_running: bool, has_database: bool = True, secret: Secret | None = None
+) -> list[Finding]:
     """Everything about the data directory; the files in it are looked at only while no Junto uses them.
 
-    `has_database`: the database is in it, not elsewhere.
+    `has_database`: the database is in it, not elsewhere. `secret`: what bodies are to be encrypted under.
     """
     first = check_directory(data_dir)
     if first.level != "ok" or not data_dir.exists():
@@ -43,7 +48,7 @@ def check_data(data_dir: Path, *, is_running: bool, has_database: bool = True) -
         fix = "If that is the Junto you meant to look at, name its port: server.port or --config."
         return [*findings, note("data lock", str(used), fix)]
     try:
-        database = [check_database(data_dir / _DATABASE)] if has_database else []
+        database = [*check_database_file(data_dir / _DATABASE, secret)] if has_database else []
         return [*findings, *database, check_journal(data_dir / _JOURNAL)]
     finally:
         lock.release()
@@ -90,6 +95,19 @@ def check_database(path: Path) -> Finding:
         message = f"{path} has schema version {row[0]}, and this Junto knows {VERSION}."
         return wrong("database", message, "Upgrade Junto, or use another data directory.")
     return ok("database", f"{path.name} opens; {count} exchanges are stored.")
+
+
+def check_database_file(path: Path, secret: Secret | None) -> list[Finding]:
+    """The database opens, and its bodies can be read under the secret."""
+    finding = check_database(path)
+    if finding.level != "ok" or not path.exists():
+        return [finding]
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as connection:
+            row = connection.execute("SELECT value FROM markers WHERE name = ?", (MARKER,)).fetchone()
+    except sqlite3.Error:  # an older Junto's, which kept no name
+        row = None
+    return [finding, *check_secret(None if row is None else row[0], secret)]
 
 
 def check_journal(directory: Path) -> Finding:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Final
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
 from sqlalchemy import text
 
-from junto.cli.checkup.data import check_database
-from junto.cli.checkup.finding import note, ok, wrong
+from junto.cli.checkup.data import check_database_file
+from junto.cli.checkup.finding import Level, note, ok, wrong
+from junto.cli.checkup.secret import check_secret
 from junto.coordination.redis_connection import connect
 from junto.core.errors import Overloaded
 from junto.storage.away import told_when_away, why
 from junto.storage.engine import Database, DatabaseUrlRefused
 from junto.storage.schema import HEAD, NotAllowed, SchemaError, SchemaTooOld
+from junto.storage.secret_name import kept_name
+from junto.storage.sessions import Sessions
 
 if TYPE_CHECKING:
     from junto.cli.checkup.finding import Finding
@@ -28,16 +31,16 @@ _LOGIN: Final = text(
 )
 
 
-async def check_database_url(url: Secret) -> list[Finding]:
-    """It answers, its schema is this Junto's, and the login has the rights that it needs and not all of them."""
+async def check_database_url(url: Secret, secret: Secret | None = None) -> list[Finding]:
+    """It answers, its schema is this Junto's, the login has the rights that it needs and not all of them, and `secret` fits."""
     try:
         database = Database(url.reveal())
     except DatabaseUrlRefused as refused:
         return [wrong("database", str(refused), "Correct database_url or DATABASE_URL.")]
     if database.is_file:
-        return [check_database(database.path)]
+        return check_database_file(database.path, secret)
     try:
-        return await _check_postgres(database)
+        return await _check_postgres(database, secret)
     except Overloaded as away:
         fix = "Check host, port, user, password and database in DATABASE_URL, and that the server is up and lets this machine in."
         return [wrong("database", f"It does not answer: {why(away)}.", fix)]
@@ -45,14 +48,16 @@ async def check_database_url(url: Secret) -> list[Finding]:
         await database.close()
 
 
-async def _check_postgres(database: Database) -> list[Finding]:
+async def _check_postgres(database: Database, secret: Secret | None) -> list[Finding]:
     with told_when_away():
         async with database.reader.connect() as connection:
             name, is_super, bypasses, version = (await connection.execute(_LOGIN)).one()
     if version < _OLDEST_POSTGRES:
         fix = f"Use Postgres {_OLDEST_POSTGRES} or newer."
         return [wrong("database", f"It is Postgres {version}, which Junto does not work on.", fix)]
-    return [await _check_schema(database, f"Postgres {version} answers"), *_check_login(name, is_super or bypasses)]
+    schema = await _check_schema(database, f"Postgres {version} answers")
+    kept = check_secret(await kept_name(Sessions(database)), secret) if schema.level is Level.OK else []
+    return [schema, *_check_login(name, is_super or bypasses), *kept]
 
 
 async def _check_schema(database: Database, answers: str) -> Finding:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from junto.storage.tables.exchanges import BODIES, EXCHANGES
 from junto.storage.tables.identity import API_KEYS, CLIENTS, TENANTS
 from junto.storage.tables.jobs import IDEMPOTENCY, JOB_ATTEMPTS, JOBS, OUTBOX, TRIAGE_DECISIONS
-from junto.storage.tables.metadata import METADATA
+from junto.storage.tables.metadata import MARKERS, METADATA
 from junto.storage.tables.money import BUDGETS, LEDGER, RESERVATIONS
 from junto.storage.tables.routes import PROMPT_VERSIONS, ROUTE_VERSIONS, VERSIONS
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Table
 
-OPERATOR_TABLES: tuple[Table, ...] = (TENANTS, ROUTE_VERSIONS, PROMPT_VERSIONS, VERSIONS)
+OPERATOR_TABLES: tuple[Table, ...] = (TENANTS, ROUTE_VERSIONS, PROMPT_VERSIONS, VERSIONS, MARKERS)
 TENANT_TABLES: Mapping[Table, str] = {
     EXCHANGES: "tenant",
     BODIES: "tenant",
@@ -39,6 +39,7 @@ __all__ = [
     "JOBS",
     "JOB_ATTEMPTS",
     "LEDGER",
+    "MARKERS",
     "METADATA",
     "OPERATOR_TABLES",
     "OUTBOX",

@@ -1,8 +1,10 @@
-"""The one MetaData object that all tables belong to."""
+"""The one MetaData object that all tables belong to, and what a database keeps about itself."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy import Column, Integer, MetaData, Table, Text
+
+from junto.storage.tables.columns import count, text
 
 METADATA = MetaData(
     naming_convention={
@@ -14,3 +16,11 @@ METADATA = MetaData(
 )
 
 SCHEMA_VERSION = Table("schema_version", METADATA, Column("version", Integer, primary_key=True, autoincrement=False))
+
+MARKERS = Table(
+    "markers",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    text("value"),
+    count("since_ms"),
+)
