@@ -18,6 +18,7 @@ import structlog
 
 from junto.core.errors import Overloaded
 from junto.storage.frames import Skipped, scan
+from junto.storage.sealed_records import seal_record, unseal_record
 from junto.storage.segments import Segment, SegmentWriter, list_segments
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from junto.core.exchange import ExchangeRecord
+    from junto.storage.sealing import Sealer
 
 _log = structlog.get_logger(__name__)
 
@@ -56,7 +58,8 @@ class Journal:
     """Implements ports.stores.Recorder on segment files in a directory.
 
     `limit_bytes` and `limit_rows` bound what waits for the database: beyond either there is no room. A segment is closed
-    when it has grown to `segment_bytes`, and deleted when all of its records are in the database.
+    when it has grown to `segment_bytes`, and deleted when all of its records are in the database. With a `sealer` bodies lie
+    encrypted on the disk.
     """
 
     def __init__(
@@ -66,11 +69,13 @@ class Journal:
         limit_bytes: int = 32 * 1024 * 1024,
         limit_rows: int = 50_000,
         segment_bytes: int = 8 * 1024 * 1024,
+        sealer: Sealer | None = None,
     ) -> None:
         self._directory = directory
         self._limit_bytes = limit_bytes
         self._limit_rows = limit_rows
         self._segment_bytes = segment_bytes
+        self._sealer = sealer
         self._waiting: deque[tuple[ExchangeRecord, int]] = deque()
         self._waiting_bytes = 0
         self._segments: deque[_Filed] = deque()
@@ -152,7 +157,7 @@ class Journal:
                 writer = self._begin_segment()
             except OSError as error:
                 raise self._block(error) from error
-        length = writer.add(record)
+        length = writer.add(record if self._sealer is None else seal_record(record, self._sealer))
         self._unwritten += 1
         self._segments[-1].waiting += 1
         self._hold(record, length)
@@ -256,7 +261,7 @@ class Journal:
                 )
             else:
                 filed.waiting += 1
-                self._hold(item.record, item.length)
+                self._hold(unseal_record(item.record, self._sealer), item.length)
         self._segments.append(filed)
         self._next_sequence = segment.sequence + 1
         return Recovery(records=filed.waiting, gaps=gaps, lost_bytes=lost_bytes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from junto.core.exchange import ExchangeRecord
 
 
-def opened(directory: Path, **limits: int) -> Journal:
+def opened(directory: Path, **limits: Any) -> Journal:
     journal = Journal(directory, **limits)
     journal.open()
     return journal
