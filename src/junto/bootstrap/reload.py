@@ -251,6 +251,7 @@ def _fixed_for_life(old: Settings, new: Settings) -> list[str]:
         "database_url": (old.database_url, new.database_url),
         "redis_url": (old.redis_url, new.redis_url),
         "jobs": (old.jobs, new.jobs),
+        "channels": (old.channels, new.channels),
         "storage": (
             (old.storage.compress, old.storage.retention_days),
             (new.storage.compress, new.storage.retention_days),

@@ -56,11 +56,20 @@ def violations(
 ) -> Iterator[Violation]:
     """Everything that contradicts something else. `indices` are the places of the settings' backends in the file."""
     yield from _server(settings)
+    yield from _slack(settings)
     for index, backend in zip(indices, settings.backends, strict=True):
         yield from _backend(backend, ("backends", index), known)
     yield from _group_names(settings, names)
     yield from _references(settings, names)
     yield from _circles(settings)
+
+
+def _slack(settings: FileSettings) -> Iterator[Violation]:
+    """With an empty secret anybody could sign an event."""
+    slack = settings.channels.slack
+    if slack.bot_token and not slack.signing_secret:
+        where = "is needed where there is a bot_token, and empty or missing; SLACK_SIGNING_SECRET sets it"
+        yield Violation(("channels", "slack", "signing_secret"), where)
 
 
 def duplicates(raw_names: Sequence[tuple[int, str]]) -> Iterator[Violation]:

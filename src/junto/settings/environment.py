@@ -26,6 +26,8 @@ _VARIABLES: Mapping[str, tuple[str, ...]] = {
     "JUNTO_DATA_DIR": ("data_dir",),
     "DATABASE_URL": ("database_url",),
     "REDIS_URL": ("redis_url",),
+    "SLACK_BOT_TOKEN": ("channels", "slack", "bot_token"),
+    "SLACK_SIGNING_SECRET": ("channels", "slack", "signing_secret"),
 }
 
 
@@ -40,7 +42,7 @@ def override(
     origins: dict[Path, str] = {}
     for variable, path in _VARIABLES.items():
         if environ.get(variable):
-            merged[path[0]] = Interpolated(environ[variable])
+            _put(merged, path, Interpolated(environ[variable]))
             origins[path] = variable
     if options.data_dir is not None:
         merged["data_dir"] = options.data_dir
@@ -151,6 +153,17 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def _put(data: dict[str, Any], path: tuple[str, ...], value: Interpolated) -> None:
+    """Set the key at that path, in copies of what is on the way; what is no section there is left as it is, to be told of."""
+    key, *rest = path
+    inside = data.get(key)
+    if not rest:
+        data[key] = value
+    elif inside is None or isinstance(inside, dict):
+        data[key] = dict(inside or {})
+        _put(data[key], tuple(rest), value)
 
 
 def _at_home(backend: BackendSettings, provider: KnownProvider) -> bool:

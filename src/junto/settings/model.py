@@ -174,6 +174,20 @@ class OutboundSettings(_Strict):
     allow: Annotated[tuple[OutboundEntry, ...], Field(strict=False), Listing] = ()
 
 
+class SlackSettings(_Strict):
+    """The Slack app whose events are answered; off without a `bot_token`."""
+
+    bot_token: SecretText | None = None
+    signing_secret: SecretText | None = None
+    api_url: Url = "https://slack.com/api"
+
+
+class ChannelsSettings(_Strict):
+    """Where people talk to agents, beside the API."""
+
+    slack: Annotated[SlackSettings, Section] = SlackSettings()
+
+
 class MetricsSettings(_Strict):
     """Whether /metrics is served."""
 
@@ -217,6 +231,7 @@ class FileSettings(_Strict):
     storage: Annotated[StorageSettings, Section] = StorageSettings()
     jobs: Annotated[JobsSettings, Section] = JobsSettings()
     outbound: Annotated[OutboundSettings, Section] = OutboundSettings()
+    channels: Annotated[ChannelsSettings, Section] = ChannelsSettings()
     metrics: Annotated[MetricsSettings, Section] = MetricsSettings()
     logging: Annotated[LoggingSettings, Section] = LoggingSettings()
 

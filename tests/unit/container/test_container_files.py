@@ -26,6 +26,7 @@ OURS = ("migrate", "api", "worker")
 READ_BY_JUNTO = {
     *("JUNTO_CONFIG", "JUNTO_DATA_DIR", "JUNTO_ADMIN_KEY", "JUNTO_SECRETS_KEY", "JUNTO_GIT_SHA"),
     *("DATABASE_URL", "REDIS_URL", "OLLAMA_HOST", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    *("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"),
     *(provider.key_variable for provider in known_providers().values() if provider.key_variable),
 }
 _USED = re.compile(r"\$\{([A-Z_]+)(:?[-?][^}]*)?\}")

@@ -60,6 +60,8 @@ def test_every_variable_that_is_read_is_documented() -> None:
         "DATABASE_URL",
         "REDIS_URL",
         "OLLAMA_HOST",
+        "SLACK_BOT_TOKEN",
+        "SLACK_SIGNING_SECRET",
     ):
         assert f"`{variable}`" in text
 
