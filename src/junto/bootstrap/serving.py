@@ -67,6 +67,7 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 10, 10)
+    gc.enable()  # the command had it off while it started
 
 
 def _config(services: Services, settings: Settings) -> uvicorn.Config:

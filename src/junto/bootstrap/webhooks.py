@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from junto.core.secret import Secret
 from junto.jobs.signing import client_key
 from junto.jobs.webhooks import Webhooks
-from junto.providers.outbound import Allowed, Guard, PinnedDeliverer, system_resolve
+from junto.providers.outbound import Allowed, DelivererOnDemand, Guard, system_resolve
 from junto.storage.repositories.outbox import StoredWebhooks
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def outbound(
     webhooks = Webhooks(
         store=store,
         jobs=jobs,
-        deliverer=PinnedDeliverer(guard),
+        deliverer=DelivererOnDemand(guard),
         key_of=key_of,
         clock=clock,
         jitter=jitter,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="1: for more processes, start it several times.")] = None,
 ) -> None:
     """Start Junto."""
+    gc.disable()  # until serving has settled: all that is loaded meanwhile stays, and looking it through takes a tenth of the start
     from junto.settings.model import ServeOptions
 
     options = ServeOptions(host=host, port=port, data_dir=data_dir, workers=workers)

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from junto.providers.outbound import Allowed, Guard, PinnedDeliverer
+from junto.providers.outbound import Allowed, DelivererOnDemand, Guard
+from junto.providers.outbound.deliverer import PinnedDeliverer
 from tests.contract.outbound.receiver import receiving
 
 pytestmark = pytest.mark.anyio
@@ -165,3 +166,16 @@ async def test_a_header_cannot_end_its_line_early() -> None:
         delivered = await sender.post(f"http://hook.test:{receiver.port}/", {"x-a": "1\r\nx-b: 2"}, b"")
     assert not delivered.succeeded
     assert receiver.requests == []
+
+
+async def test_the_one_that_is_loaded_on_demand_delivers_and_is_closed_twice() -> None:
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    sender = DelivererOnDemand(Guard(allowed=lambda: Allowed.of(["127.0.0.0/8"]), resolve=resolve))
+    await sender.close()  # before anything was delivered
+    async with receiving() as receiver:
+        delivered = [await sender.post(f"http://hook.test:{receiver.port}/{n}", {}, b"{}") for n in range(2)]
+    await sender.close()
+    await sender.close()
+    assert [one.status for one in delivered] == [200, 200]

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Literal
 
-import httpx2
-
 type Address = IPv4Address | IPv6Address
 
 LONGEST_URL = 2_048
@@ -123,6 +121,8 @@ def _ascii(host: str) -> str:
     """A name with letters beyond ASCII in its IDNA form, by the rules that refuse look-alikes of dots and digits."""
     if host.isascii():
         return host.lower()
+    import httpx2  # noqa: PLC0415  only for the few names that need it: it takes two megabytes
+
     try:
         encoded = httpx2.URL(f"http://{host}/").raw_host.decode("ascii")
     except (httpx2.InvalidURL, UnicodeError, ValueError):
