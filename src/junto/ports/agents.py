@@ -203,7 +203,7 @@ class ConversationQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentStore(Protocol):
-    """Each method is one transaction. A change raises the counter that makes every node load its copy again."""
+    """Each method but `delete` is one transaction. A change raises the counter that makes every node load its copy again."""
 
     async def in_force(self) -> list[Agent]:
         """Every agent of every tenant that is enabled, of tenants that are."""
@@ -221,7 +221,7 @@ class AgentStore(Protocol):
         """Change an agent; None where there is none."""
 
     async def delete(self, tenant_id: str, name: str) -> bool:
-        """Delete an agent with all its conversations; False where there is none."""
+        """Delete an agent with all its conversations; False where there is none. It may take several transactions: done again, it goes on."""
 
 
 class ConversationStore(Protocol):
@@ -251,8 +251,10 @@ class ConversationStore(Protocol):
     async def unanswered(self, *, older_than_ms: int, limit: int, after: str | None = None) -> list[InboxEntry]:
         """Messages without a reply that were accepted so long ago, oldest first, after that id."""
 
-    async def undelivered(self, *, older_than_ms: int, limit: int, after: str | None = None) -> list[InboxEntry]:
-        """Messages whose reply was written so long ago and no channel has taken, oldest first, after that id."""
+    async def undelivered(
+        self, *, older_than_ms: int, limit: int, after: str | None = None, channel: Channel | None = None
+    ) -> list[InboxEntry]:
+        """Messages whose reply was written so long ago and their channel has not taken, oldest first, after that id."""
 
     async def conversations(self, tenant_id: str, agent: str, query: ConversationQuery) -> list[Conversation]:
         """A page of an agent's conversations."""

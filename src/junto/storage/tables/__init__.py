@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from junto.storage.tables.agents import AGENTS, CONVERSATIONS, INBOX, TURNS
+from junto.storage.tables.councils import COUNCIL_TEMPLATES
 from junto.storage.tables.exchanges import BODIES, EXCHANGES
 from junto.storage.tables.identity import API_KEYS, CLIENTS, TENANTS
 from junto.storage.tables.jobs import IDEMPOTENCY, JOB_ATTEMPTS, JOBS, OUTBOX, TRIAGE_DECISIONS
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Table
 
-OPERATOR_TABLES: tuple[Table, ...] = (TENANTS, ROUTE_VERSIONS, PROMPT_VERSIONS, VERSIONS, MARKERS)
+OPERATOR_TABLES: tuple[Table, ...] = (TENANTS, ROUTE_VERSIONS, PROMPT_VERSIONS, VERSIONS, MARKERS, COUNCIL_TEMPLATES)
 TENANT_TABLES: Mapping[Table, str] = {
     EXCHANGES: "tenant",
     BODIES: "tenant",
@@ -27,15 +29,20 @@ TENANT_TABLES: Mapping[Table, str] = {
         (CLIENTS, API_KEYS, BUDGETS, RESERVATIONS, LEDGER, JOBS, JOB_ATTEMPTS, IDEMPOTENCY, OUTBOX, TRIAGE_DECISIONS),
         "tenant_id",
     ),
+    **dict.fromkeys((AGENTS, CONVERSATIONS, TURNS, INBOX), "tenant_id"),
 }
 
 __all__ = [
+    "AGENTS",
     "API_KEYS",
     "BODIES",
     "BUDGETS",
     "CLIENTS",
+    "CONVERSATIONS",
+    "COUNCIL_TEMPLATES",
     "EXCHANGES",
     "IDEMPOTENCY",
+    "INBOX",
     "JOBS",
     "JOB_ATTEMPTS",
     "LEDGER",
@@ -49,5 +56,6 @@ __all__ = [
     "TENANTS",
     "TENANT_TABLES",
     "TRIAGE_DECISIONS",
+    "TURNS",
     "VERSIONS",
 ]
