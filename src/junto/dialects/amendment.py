@@ -1,7 +1,7 @@
-"""What a route adds to a request of its task: a system prompt where there is none, defaults of sampling, a bound of its length.
+"""What a route or an agent adds to a request: a system prompt, defaults of sampling, a bound of its length; text that goes last.
 
 Each dialect has functions that write these into a caller's body, so that what follows, relayed or translated, reads one body.
-They run only for routes that have something to add.
+They run only for routes and agents, where there is something to add.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from junto.core.chat import Sampling
+from junto.dialects.closing import no_place
 from junto.dialects.decoding import decode_part
 
 if TYPE_CHECKING:
@@ -23,9 +24,15 @@ _MESSAGES = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Amendment(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be added. `max_tokens` is what a request gets that says nothing, and the most that one may say."""
+    """What is to be added. `max_tokens` is what a request gets that says nothing, and the most that one may say.
+
+    `system` stands where the caller has none; `closing` is system text that goes last, after all that the caller has. Wires
+    without a place for it raise Unsupported. `without_tools` leaves out the tools that the caller offers.
+    """
 
     system: str | None = None
+    closing: str | None = None
+    without_tools: bool = False
     max_tokens: int | None = None
     sampling: Sampling | None = None
 
@@ -45,8 +52,10 @@ _ROLES = msgspec.json.Decoder(list[_Turn])
 _SYSTEM = frozenset({"system", "developer"})
 
 
-def unchanged(body: bytes, amendment: Amendment) -> Amended:  # noqa: ARG001  nothing of it applies to embeddings
-    """For wires that have no place for any of it."""
+def unchanged(body: bytes, amendment: Amendment) -> Amended:
+    """For wires that have no place for any of it; raises Unsupported where something must be said all the same."""
+    if amendment.closing is not None:
+        raise no_place()
     return Amended(body)
 
 

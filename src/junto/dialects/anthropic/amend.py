@@ -1,4 +1,4 @@
-"""A route's additions in bodies of `/messages`. Pure; the rest of the body stays as it is."""
+"""What a route or an agent adds in bodies of `/messages`. Pure; the rest of the body stays as it is."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from junto.dialects.amendment import Amended, Amendment, bound, fill, is_absent, raw
+from junto.dialects.closing import drop_tools, ended, refuse_bypass, split, system_of
 from junto.dialects.decoding import fields_of
 
 if TYPE_CHECKING:
     from junto.dialects.amendment import Fields
 
 _HOTTEST = 1.0  # Anthropic's scale ends there
+_SPEAKERS = frozenset({"user", "assistant"})
 _NO_WORDS = frozenset({b'""', b"[]"})
 
 
@@ -40,7 +42,20 @@ def amend(body: bytes, amendment: Amendment) -> Amended:
     is_prompted = amendment.system is not None and not _has_system(fields)
     if is_prompted:
         fields["system"] = raw(amendment.system)
+    if amendment.without_tools:
+        drop_tools(fields)
+    if amendment.closing is not None:
+        refuse_bypass(fields)
+        _close(fields, amendment.closing)
     return Amended(msgspec.json.encode(fields), is_prompted)
+
+
+def _close(fields: Fields, closing: str) -> None:
+    """All system text in its one place, also what stands between the turns, and the closing as the last of it."""
+    between, turns = split(fields, _SPEAKERS)
+    if between or turns:
+        fields["messages"] = raw(turns)
+    fields["system"] = raw(ended([*system_of(fields), *(content for _, content in between)], closing))
 
 
 def _has_system(fields: Fields) -> bool:

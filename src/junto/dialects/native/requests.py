@@ -15,6 +15,7 @@ from junto.core.errors import Unsupported
 from junto.core.sensitivity import parse_sensitivity
 from junto.core.usage import estimate_tokens
 from junto.dialects.amendment import Amended, Amendment, bound, fill, prompt_first
+from junto.dialects.closing import close_messages, drop_tools
 from junto.dialects.decoding import decode_body, fields_of, labels_of, rewritten
 from junto.dialects.openai.messages import WireMessage, parse_messages, render_messages
 from junto.dialects.openai.peek import IMAGE_PARTS, Name, Positive
@@ -107,10 +108,14 @@ def relay_request(body: bytes, upstream_model: str) -> bytes:
 
 
 def amend(body: bytes, amendment: Amendment) -> Amended:
-    """The body with what the route of its task adds; of sampling there is the temperature only."""
+    """The body with what the route of its task or an agent adds; of sampling there is the temperature only."""
     fields = fields_of(body)
     bound(fields, ("max_tokens",), amendment.max_tokens, usual="max_tokens")
     if amendment.sampling is not None:
         fill(fields, {"temperature": amendment.sampling.temperature})
     is_prompted = prompt_first(fields, amendment.system)
+    if amendment.without_tools:
+        drop_tools(fields)
+    if amendment.closing is not None:
+        close_messages(fields, amendment.closing)
     return Amended(msgspec.json.encode(fields), is_prompted)

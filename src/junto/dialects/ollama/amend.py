@@ -1,4 +1,4 @@
-"""A route's additions in bodies of `/api/chat` and `/api/generate`. Pure; the rest of the body stays as it is."""
+"""What a route or an agent adds in bodies of `/api/chat` and `/api/generate`. Pure; the rest of the body stays as it is."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from junto.dialects.amendment import Amended, Amendment, bound, fill, is_absent, prompt_first, raw
+from junto.dialects.closing import close_messages, drop_tools, ended, refuse_bypass
 from junto.dialects.decoding import decode_part, fields_of
 from junto.dialects.ollama.options import render_options
 
 if TYPE_CHECKING:
     from junto.dialects.amendment import Fields
+    from junto.dialects.closing import Content
 
+_ROLES = frozenset({"user", "assistant", "tool"})
+_BYPASS = ("raw", "suffix")  # Ollama leaves the system prompt out where the model is to fill in between
+_TEXT = msgspec.json.Decoder(str | None)
 _OPTIONS = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 
 
@@ -21,11 +26,16 @@ def amend_chat(body: bytes, amendment: Amendment) -> Amended:
     fields = fields_of(body)
     _sample(fields, amendment)
     is_prompted = prompt_first(fields, amendment.system)
+    if amendment.without_tools:
+        drop_tools(fields)
+    if amendment.closing is not None:
+        refuse_bypass(fields)
+        close_messages(fields, amendment.closing, roles=_ROLES, knows_developer=False)
     return Amended(msgspec.json.encode(fields), is_prompted)
 
 
 def amend_generate(body: bytes, amendment: Amendment) -> Amended:
-    """A question; one that is `raw` goes to the model as it is, and so gets no system prompt."""
+    """A question; one that is `raw` goes to the model as it is, and so gets no system prompt: where one must be said, it is refused."""
     fields = fields_of(body)
     _sample(fields, amendment)
     has_system = not is_absent(fields, "system") and bytes(fields["system"]) != b'""'
@@ -33,7 +43,16 @@ def amend_generate(body: bytes, amendment: Amendment) -> Amended:
     is_prompted = amendment.system is not None and not has_system and not is_raw
     if is_prompted:
         fields["system"] = raw(amendment.system)
+    if amendment.closing is not None:
+        refuse_bypass(fields, _BYPASS)
+        fields["system"] = raw(ended(_said(fields), amendment.closing))
     return Amended(msgspec.json.encode(fields), is_prompted)
+
+
+def _said(fields: Fields) -> list[Content]:
+    given = fields.get("system")
+    text = decode_part(_TEXT, given, "system") if given is not None else None
+    return [text] if text else []
 
 
 def _sample(fields: Fields, amendment: Amendment) -> None:

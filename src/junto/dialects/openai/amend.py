@@ -1,4 +1,4 @@
-"""A route's additions in bodies of chat and of legacy completions. Pure; the rest of the body stays as it is."""
+"""What a route or an agent adds in bodies of chat and of legacy completions. Pure; the rest of the body stays as it is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from junto.dialects.amendment import Amended, Amendment, bound, fill, is_absent, prompt_first
+from junto.dialects.closing import close_messages, drop_tools, no_place, refuse_bypass
 from junto.dialects.decoding import fields_of
 from junto.dialects.openai.requests import render_sampling
 
@@ -19,6 +20,11 @@ def amend_chat(body: bytes, amendment: Amendment) -> Amended:
     fields = fields_of(body)
     _sample(fields, amendment, ("max_completion_tokens", "max_tokens"))
     is_prompted = prompt_first(fields, amendment.system)
+    if amendment.without_tools:
+        drop_tools(fields)
+    if amendment.closing is not None:
+        refuse_bypass(fields)
+        close_messages(fields, amendment.closing)
     return Amended(msgspec.json.encode(fields), is_prompted)
 
 
@@ -34,7 +40,9 @@ def respell_limit(body: bytes) -> bytes:
 
 
 def amend_completion(body: bytes, amendment: Amendment) -> Amended:
-    """A text completion, which has no place for a system prompt."""
+    """A text completion, which has no place for a system prompt; raises Unsupported where one must be said."""
+    if amendment.closing is not None:
+        raise no_place()
     fields = fields_of(body)
     _sample(fields, amendment, ("max_tokens",))
     return Amended(msgspec.json.encode(fields))
