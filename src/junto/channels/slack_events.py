@@ -118,7 +118,7 @@ def _said(envelope: Mapping[str, Any], event: Mapping[str, Any]) -> Said | Ignor
     if not text and not files:
         return Ignored("empty")
     return Said(
-        id=f"{channel}/{at}",
+        id=f"{team}/{channel}/{at}",
         place=Place(str(team), str(channel), str(thread)),
         app=str(envelope["api_app_id"]) if _is_id(envelope.get("api_app_id")) else "",
         user=str(user),

@@ -28,7 +28,7 @@ def parsed(envelope: Any) -> Said | Challenge | Ignored:
 
 def test_a_mention_is_somebody_who_speaks_and_begins_a_thread() -> None:
     assert parsed(mention("what is new?", TS)) == Said(
-        id=f"{CHANNEL}/{TS}",
+        id=f"{TEAM}/{CHANNEL}/{TS}",
         place=Place(TEAM, CHANNEL, TS),
         app=APP,
         user=PERSON,
@@ -42,7 +42,7 @@ def test_a_mention_in_a_thread_belongs_to_that_thread() -> None:
     said = parsed(mention("and then?", "1700000005.500000", thread=TS))
     assert isinstance(said, Said)
     assert said.place == Place(TEAM, CHANNEL, TS)
-    assert (said.id, said.sent_ms) == (f"{CHANNEL}/1700000005.500000", 1_700_000_005_500)
+    assert (said.id, said.sent_ms) == (f"{TEAM}/{CHANNEL}/1700000005.500000", 1_700_000_005_500)
 
 
 def test_a_direct_message_needs_no_mention() -> None:
