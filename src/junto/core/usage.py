@@ -46,8 +46,11 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     def checked(
         cls, *, input: int = 0, cache_read: int = 0, cache_write: int = 0, output: int = 0, reasoning: int = 0
     ) -> Self:
-        """Usage from figures an upstream sent: negative or absurd ones become 0, so that no charge can go wrong."""
-        if 0 <= input <= _MOST_TOKENS and 0 <= output <= _MOST_TOKENS and not (cache_read or cache_write or reasoning):
+        """Usage from figures an upstream sent: negative ones become 0, absurd ones the most there is, which nobody believes.
+
+        Whether the rest can be true, gateway/plausibility.py says.
+        """
+        if 0 <= input <= MOST_TOKENS and 0 <= output <= MOST_TOKENS and not (cache_read or cache_write or reasoning):
             return cls(input=input, output=output)
         return cls(
             input=_sane(input),
@@ -58,11 +61,12 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-_MOST_TOKENS = 1_000_000_000
+MOST_TOKENS = 1_000_000_000
+"""What an absurd count stands as."""
 
 
 def _sane(count: int) -> int:
-    return count if 0 <= count <= _MOST_TOKENS else 0
+    return min(max(count, 0), MOST_TOKENS)
 
 
 def estimate_tokens(characters: int) -> int:

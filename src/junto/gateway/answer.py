@@ -15,10 +15,11 @@ from junto.core.errors import FailureKind, JuntoError, UpstreamFailed, UpstreamF
 from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.money import usd_from_nano
 from junto.core.sensitivity import Sensitivity
+from junto.core.usage import Usage
 from junto.gateway.attempt import Attempt, Ending
 from junto.gateway.payment import meter_for
 from junto.gateway.runtime import lines_of
-from junto.gateway.settlement import STORED_BODY_LIMIT, Settlement
+from junto.gateway.settlement import STORED_BODY_LIMIT, Settlement, measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ class Answer:
 
     __slots__ = (
         "_attempt", "_exchange", "_first", "_keep", "_kept", "_kept_size", "_meter", "_pending", "_settled", "_settlement",
-        "_truncated", "is_fallback", "passage", "position", "record",
+        "_truncated", "_usage", "is_fallback", "passage", "position", "record",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +64,7 @@ class Answer:
         self._kept: list[bytes] = []
         self._kept_size = 0
         self._truncated = False
+        self._usage = Usage()  # known when the attempt has ended
         self._settled = False
         self._pending = b""
         self._first = 0.0
@@ -239,12 +241,13 @@ class Answer:
             truncated=self._truncated,
             outcome=outcome,
             error=error,
+            self._usage,
         )
         self._kept = []
 
     def _end_attempt(self, ending: Ending, failure: UpstreamFailure | None = None) -> None:
-        usage = self.passage.usage
-        self._attempt.end(ending, failure=failure, output_tokens=usage.output if usage is not None else 0)
+        self._usage = usage = measured(self._exchange, self.passage, self._attempt.target.deployment)
+        self._attempt.end(ending, failure=failure, output_tokens=usage.output)
 
     def _remember(self, piece: bytes) -> None:
         if self._keep != "full" or not piece:

@@ -13,6 +13,7 @@ from junto.core.usage import Usage
 from junto.dialects.wire import Head
 from junto.gateway.credit import Hold
 from junto.gateway.permit import Permit
+from junto.gateway.plausibility import believable
 from junto.identity.principal import Principal
 from junto.routing.facts import DeploymentFacts
 from junto.routing.route_table import Routed
@@ -126,3 +127,10 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
         if self.lost is not None:
             usage, nano = self.lost.usage.plus(usage), self.lost.nano + nano
         self.lost = Lost(usage=usage, nano=nano, deployment=deployment)
+        usage = believable(
+            usage,
+            self.head,
+            body_bytes=len(self.arrival.body),
+            context=deployment.context_length,
+            characters=lambda: 0,
+        )

@@ -13,6 +13,7 @@ import msgspec
 from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.money import cost
 from junto.core.usage import Usage, estimate_tokens
+from junto.gateway.plausibility import BELIEVED, believable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from junto.ports.clock import Clock
     from junto.ports.observer import Observer
     from junto.ports.stores import Recorder
+    from junto.routing.facts import DeploymentFacts
 
 STORED_BODY_LIMIT = 4 * 1024 * 1024  # bytes of one body that are kept; the rest is left out and flagged
 
@@ -46,6 +48,7 @@ class Settlement:
         exchange: Exchange,
         attempt: Attempt,
         passage: Passage,
+        usage: Usage,
         *,
         keep: str,
         first: float,
@@ -54,9 +57,8 @@ class Settlement:
         outcome: Outcome = Outcome.OK,
         error: JuntoError | None = None,
     ) -> ExchangeRecord:
-        """Settle an exchange that got an answer, in whole or in part; its attempt has ended."""
+        """Settle an exchange that got an answer, in whole or in part, and used so much; its attempt has ended."""
         facts = attempt.target.deployment
-        usage = measured(exchange, passage)
         now = self._clock.monotonic()
         duration_ms = int((now - exchange.started) * 1000)
         arrival = exchange.arrival
@@ -170,6 +172,7 @@ def _charged(record: ExchangeRecord, lost: Lost, paid: Paid) -> ExchangeRecord:
         cost_nano=lost.nano,
         paid=paid,
         price_date=facts.price_date,
+        usage_estimated=usage.estimated,
     )
 
 
@@ -180,8 +183,8 @@ def settled(exchange: Exchange, *, tokens: int, nano: int) -> Paid:
     return exchange.hold.settle(nano) if exchange.hold is not None else ()
 
 
-def measured(exchange: Exchange, passage: Passage) -> Usage:
-    """The upstream's own usage, or Junto's count of the prompt and of what was streamed, flagged as estimated.
+def measured(exchange: Exchange, passage: Passage, deployment: DeploymentFacts) -> Usage:
+    """The upstream's own usage as far as it can be true, or Junto's count of the prompt and of what was streamed, flagged.
 
     Some upstreams tell of the input before their answer is over (Anthropic does): their count of the output is too low then.
     """
@@ -196,3 +199,11 @@ def measured(exchange: Exchange, passage: Passage) -> Usage:
         output=estimate_tokens(passage.output_characters),
         estimated=True,
     )
+        if usage.total > BELIEVED:
+            usage = believable(
+                usage,
+                exchange.head,
+                body_bytes=len(exchange.arrival.body),
+                context=deployment.context_length,
+                characters=lambda: passage.output_characters,
+            )

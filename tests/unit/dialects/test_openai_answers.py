@@ -14,7 +14,7 @@ from junto.core.chat import Text, Thinking, ToolCall
 from junto.core.completion import Completion, Embeddings, fold, unfold
 from junto.core.errors import AllBackendsDown, FailureKind, InvalidField, UpstreamFailed, UpstreamFailure
 from junto.core.events import Failure, Finish, FinishReason, Start, TextDelta, ToolCallStart
-from junto.core.usage import Usage
+from junto.core.usage import MOST_TOKENS, Usage
 from junto.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from junto.dialects.openai.usage import parse_usage, render_usage
 from junto.dialects.wire import Rendering
@@ -501,3 +501,10 @@ def test_vectors_that_cannot_be_read_are_a_failure(data: str) -> None:
     with pytest.raises(UpstreamFailure) as caught:
         EMBEDDINGS.parse_response(f'{{"data":{data}}}'.encode())
     assert caught.value.kind is FailureKind.PROTOCOL
+
+
+@pytest.mark.parametrize("absurd", [10**12, 10**30, 1e300, float("inf")])
+def test_an_absurd_count_is_the_most_there_is_and_spoils_no_other(absurd: float) -> None:
+    """Nobody believes it at settlement; as nothing it would have been free."""
+    counts = {"prompt_tokens": 10, "completion_tokens": absurd, "prompt_tokens_details": {"cached_tokens": absurd}}
+    assert parse_usage(counts) == Usage(input=10, output=MOST_TOKENS)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from junto.core.errors import FailureKind
-from junto.core.usage import Usage
+from junto.core.usage import MOST_TOKENS, Usage
 from junto.dialects.openai import CHAT, EMBEDDINGS
 from junto.dialects.openai.taps import StreamTap
 from tests.unit.dialects.conversations import cut, cuts
@@ -191,10 +191,10 @@ def test_an_event_without_an_end_is_bounded() -> None:
 
 
 def test_insane_usage_counts_as_nothing() -> None:
-    """Negative, absurd and mistyped counts become 0, each by itself."""
+    """Negative and mistyped counts become 0, absurd ones the most there is, each by itself."""
     tap = CHAT.stream_tap(ASKED)
     tap.feed(usage_chunk({"prompt_tokens": -5, "completion_tokens": 10**30, "total_tokens": "x"}))
-    assert tap.usage == Usage()
+    assert tap.usage == Usage(output=MOST_TOKENS)
     tap.feed(usage_chunk({"prompt_tokens": 7, "completion_tokens": None}))
     assert tap.usage == Usage(input=7)
 

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from junto.core.usage import Usage
+from junto.core.usage import MOST_TOKENS, Usage
 
 _PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}  # nothing was cached or thought, or nobody says
-_ABSURD = 1_000_000_001  # Usage.checked makes it 0 from here on; one absurd count must not spoil the others
 
 
 def parse_usage(wire: object) -> Usage | None:
-    """The usage in an upstream's `usage` field; None when there is no object, zeros for what makes no sense."""
+    """The usage in an upstream's `usage` field; None when there is no object, zeros for what is no count."""
     if not isinstance(wire, dict):
         return None
     if len(wire) == len(_PLAIN) and wire.keys() == _PLAIN:
         return Usage.checked(input=_count(wire, "prompt_tokens"), output=_count(wire, "completion_tokens"))
-    prompt = _count(wire, "prompt_tokens")
+    prompt = _count(wire, "prompt_tokens")  # an absurd one stands as MOST_TOKENS
     completion = _count(wire, "completion_tokens")
     details = _object(wire, "prompt_tokens_details")
-    cached = _count(details, "cached_tokens") or _count(wire, "prompt_cache_hit_tokens")
-    written = _count(details, "cache_write_tokens")
+    cached = _part(details, "cached_tokens") or _part(wire, "prompt_cache_hit_tokens")
+    written = _part(details, "cache_write_tokens")
     reasoning = _count(_object(wire, "completion_tokens_details"), "reasoning_tokens")
     if reasoning and (reasoning > completion or _count(wire, "total_tokens") == prompt + completion + reasoning):
         completion += reasoning
@@ -61,5 +60,11 @@ def _object(wire: dict[str, Any], name: str) -> dict[str, Any]:
 def _count(wire: dict[str, Any], name: str) -> int:
     value = wire.get(name)
     if type(value) is int:  # which True is not
-        return value if 0 <= value < _ABSURD else 0
-    return int(value) if type(value) is float and 0 <= value < _ABSURD else 0
+        return value if 0 <= value <= MOST_TOKENS else min(max(value, 0), MOST_TOKENS)
+    return int(min(value, MOST_TOKENS)) if type(value) is float and value >= 0 else 0
+
+
+def _part(wire: dict[str, Any], name: str) -> int:
+    """A count that is a part of another: an absurd one is none."""
+    count = _count(wire, name)
+    return count if count < MOST_TOKENS else 0
