@@ -27,6 +27,7 @@ from junto.catalog.board import LiveBoard
 from junto.gateway.admission import Admission
 from junto.gateway.attempts import Attempts
 from junto.gateway.loading import Loader
+from junto.gateway.parts import ExchangeParts
 from junto.gateway.pipeline import Pipeline
 from junto.gateway.settlement import Settlement
 from junto.gateway.tasks import Tasks
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AsyncExitStack
 
+    from junto.gateway.exchange import Exchange
     from junto.identity.principal import Principal
     from junto.ports.clock import Clock
     from junto.ports.provider import Provider
@@ -150,17 +152,18 @@ def _pipeline(  # noqa: PLR0917  what it is made of
     def act_for(principal: Principal, tenant_id: str) -> Principal:
         return operation.authenticator.acting_for(principal, tenant_id)
 
-    return Pipeline(
-        operation.current,
-        admission=Admission(
-            recorder=storage.journal,
-            clock=clock,
-            limiter=coordination.limiter,
-            purse=money.purse,
-            act_for=act_for,
-            tasks=tasks,
-        ),
-        attempts=Attempts(settlement=settlement, observer=observer, clock=clock, jitter=given.jitter),
-        settlement=settlement,
+    def parts_of(exchange: Exchange) -> ExchangeParts:
+        return ExchangeParts(exchange, current=current, admission=admission, clock=clock, open=pipeline.open)
+
+    current = operation.current
+    admission = Admission(
+        recorder=storage.journal,
         clock=clock,
+        limiter=coordination.limiter,
+        purse=money.purse,
+        act_for=act_for,
+        tasks=tasks,
     )
+    attempts = Attempts(settlement=settlement, observer=observer, clock=clock, jitter=given.jitter, parts=parts_of)
+    pipeline = Pipeline(current, admission=admission, attempts=attempts, settlement=settlement, clock=clock)
+    return pipeline

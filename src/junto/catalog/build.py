@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from junto.catalog.councils import council_of
 from junto.catalog.deployments import deployments_of, unattested_models
 from junto.catalog.groups import FAST, QUALITY, configured_stage, default_stages
 from junto.catalog.model import Kind, Resolution
@@ -30,15 +31,17 @@ def build(spec: CatalogSpec, found: Mapping[str, Probe], board: LiveBoard, versi
         for backend in spec.backends
         for deployment in deployments_of(backend, found.get(backend.name), board, spec.prices, on)
     )
-    by_key = {deployment.key: deployment for deployment in deployments}
+    councils = tuple(council_of(name, board) for name in spec.councils)
+    by_key = {deployment.key: deployment for deployment in (*deployments, *councils)}
     board.forget_except(by_key)
-    names = _Names(spec, deployments)
+    names = _Names(spec, deployments, councils)
     unattested = [one for backend in spec.backends for one in unattested_models(backend, found.get(backend.name))]
     resolutions = names.resolutions()
     return Snapshot(
         version=version,
         policy=spec.policy,
         deployments=deployments,
+        councils=councils,
         by_key=by_key,
         resolutions=resolutions,
         listed=listed(resolutions),
@@ -49,13 +52,17 @@ def build(spec: CatalogSpec, found: Mapping[str, Probe], board: LiveBoard, versi
 class _Names:
     """Every name of one snapshot being built: its first stage, and the names that follow it."""
 
-    def __init__(self, spec: CatalogSpec, deployments: tuple[DeploymentFacts, ...]) -> None:
+    def __init__(
+        self, spec: CatalogSpec, deployments: tuple[DeploymentFacts, ...], councils: tuple[DeploymentFacts, ...]
+    ) -> None:
         self._spec = spec
+        self._councils = {council.model: council for council in councils}
         self._models: dict[str, list[DeploymentFacts]] = {}
         self._pinned: dict[str, DeploymentFacts] = {}
         for deployment in deployments:
             self._models.setdefault(canonical(deployment.model), []).append(deployment)
             self._pinned.setdefault(canonical(deployment.key), deployment)
+        self._models |= {name: [council] for name, council in self._councils.items()}
         self._rules = {canonical(name): targets for name, targets in spec.fallbacks.items()}
         self._followers: dict[str, tuple[str, ...]] = dict(self._rules)
         self._groups = self._group_stages(deployments)
@@ -91,6 +98,8 @@ class _Names:
     def _kind(self, name: str) -> Kind:
         if name in self._groups:
             return Kind.GROUP
+        if name in self._councils:
+            return Kind.COUNCIL
         return Kind.PINNED if name in self._pinned else Kind.MODEL
 
     def _shown(self, name: str) -> str:

@@ -64,6 +64,7 @@ class CatalogSpec(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     fallbacks: Mapping[str, tuple[str, ...]] = {}
     strategy: Strategy = Strategy.SMART
     policy: Policy = Policy()
+    councils: tuple[str, ...] = ()  # names of templates
 
 
 class Kind(StrEnum):
@@ -73,6 +74,7 @@ class Kind(StrEnum):
     GROUP = "group"
     PINNED = "pinned"
     TASK = "task"
+    COUNCIL = "council"
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True, eq=False):

@@ -29,6 +29,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     by_key: Mapping[str, DeploymentFacts]
     resolutions: Mapping[str, Resolution]
     listed: tuple[Resolution, ...]
+    councils: tuple[DeploymentFacts, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def resolve(self, name: str) -> Resolution:
@@ -48,7 +49,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def listed(resolutions: Mapping[str, Resolution]) -> tuple[Resolution, ...]:
-    """The names worth showing: every group, and every model that some backend has."""
+    """The names worth showing: every group, every model that some backend has, every council."""
     groups = [entry for entry in resolutions.values() if entry.kind is Kind.GROUP]
     models = [entry for entry in resolutions.values() if entry.kind is Kind.MODEL and entry.stages[0].candidates]
-    return (*groups, *models)
+    councils = [entry for entry in resolutions.values() if entry.kind is Kind.COUNCIL]
+    return (*groups, *models, *councils)

@@ -16,10 +16,11 @@ from junto.routing.sensitivity import effective_sensitivity
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from junto.gateway.credit import Hold
     from junto.gateway.limits import Limiter
     from junto.gateway.purse import Purse
     from junto.gateway.tasks import Tasks
-    from junto.identity.principal import Principal
+    from junto.identity.principal import Budget, Principal
     from junto.ports.clock import Clock
     from junto.ports.stores import Recorder
     from junto.routing.facts import DeploymentFacts
@@ -96,8 +97,16 @@ class Admission:
         budgets, purse = exchange.principal.budgets, self._purse
         if not budgets or purse is None or exchange.arrival.job_id:
             return
+        if exchange.arrival.hold is not None:
+            exchange.hold = exchange.arrival.hold  # a part: it was put aside for all of them
+            return
         nano = most(exchange.head, candidates)
         exchange.hold = purse.reserve(budgets, nano) or await purse.acquire(budgets, nano)
+
+    async def hold(self, budgets: tuple[Budget, ...], nano: int) -> Hold | None:
+        """Hold that much for what an answer is composed of; raises as `reserve` does."""
+        purse = self._purse
+        return None if purse is None else purse.reserve(budgets, nano) or await purse.acquire(budgets, nano)
 
 
 def _asked(label: str | None, param: str) -> Sensitivity | None:

@@ -87,6 +87,12 @@ class Answer:
         wire = self._exchange.arrival.wire
         return wire.stream_type if self._exchange.head.stream else wire.whole_type
 
+    @property
+    def answered_by(self) -> tuple[str, str]:
+        """The backend and the model."""
+        facts = self._attempt.target.deployment
+        return facts.backend, facts.model
+
     def headers(self) -> list[Header]:
         """What the answer says about how it came to be; the cost only where it is already known."""
         return [*self._attempt.target.headers, *self._own_headers()]
@@ -235,13 +241,13 @@ class Answer:
             self._exchange,
             self._attempt,
             self.passage,
+            self._usage,
             keep=self._keep,
             first=self._first,
             stored=self._kept,
             truncated=self._truncated,
             outcome=outcome,
             error=error,
-            self._usage,
         )
         self._kept = []
 

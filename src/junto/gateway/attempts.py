@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from junto.gateway.exchange import Exchange
+    from junto.gateway.parts import ExchangeParts
     from junto.gateway.passage import Passage
     from junto.gateway.runtime import Runtime, Target
     from junto.gateway.settlement import Settlement
@@ -38,12 +39,19 @@ class Attempts:
     """Carries out a plan."""
 
     def __init__(
-        self, *, settlement: Settlement, observer: AttemptObserver, clock: Clock, jitter: Callable[[], float]
+        self,
+        *,
+        settlement: Settlement,
+        observer: AttemptObserver,
+        clock: Clock,
+        jitter: Callable[[], float],
+        parts: Callable[[Exchange], ExchangeParts] | None = None,
     ) -> None:
         self._settlement = settlement
         self._observer = observer
         self._clock = clock
         self._jitter = jitter
+        self._parts = parts
 
     async def run(self, exchange: Exchange, plan: Plan, runtime: Runtime) -> Answer:
         """The first answer that begins; raises the JuntoError that the failures add up to."""
@@ -87,7 +95,10 @@ class Attempts:
                 deployment,
                 allow_cloud_for_internal=exchange.principal.allow_cloud_for_internal,
             )
-            begun = reply = await target.provider.open(clearance, _call(exchange, target, cold=attempt.is_cold))
+            call = _call(exchange, target, cold=attempt.is_cold)
+            if deployment.is_composed:
+                self._compose(exchange, call)
+            begun = reply = await target.provider.open(clearance, call)
             arrival, head = exchange.arrival, exchange.head
             rendering = Rendering(
                 id=exchange.id,
@@ -113,6 +124,12 @@ class Attempts:
                 raise failure from error
             raise
         return answer
+
+    def _compose(self, exchange: Exchange, call: Call) -> None:
+        """Let the provider put questions in this exchange's name; a part has no parts."""
+        if exchange.arrival.parent_id or self._parts is None:
+            raise Unsupported("A council has no councils among its members.", param="model")
+        exchange.parts = call.parts = self._parts(exchange)
 
     def _skip_probed(self, plan: Plan, position: int) -> int:
         """Pass over candidates whose breaker let another request's probe in since the plan was made; the last one stands."""

@@ -115,6 +115,13 @@ class Hold:
         """How much is held, of every budget."""
         return self._nano + (sum(hold.nano for hold in self._more) if self._more else 0)
 
+    def split(self, nano: int) -> Hold | None:
+        """A hold of its own on a part of what is held here; None where that is not there, or the hold is settled."""
+        if self.paid is not None or nano > self._nano:
+            return None
+        self._nano -= nano
+        return Hold(self._purse, self._budgets, self._credits, nano)
+
     def settle(self, nano: int) -> Paid:
         """What the request really cost: gives the rest back, and says what the exchange's record has to carry as `paid`.
 

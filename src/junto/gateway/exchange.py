@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from junto.core.chat import Request
     from junto.dialects.wire import Wire
+    from junto.gateway.parts import ExchangeParts
+    from junto.gateway.payment import Funds
 
 
 class Arrival:
@@ -32,13 +34,16 @@ class Arrival:
     the caller is willing to wait for the answer to begin. `on_wait` is called with the place in the queue while a stream
     waits for a slot. `extra_head` are header lines of the dialect that a relay passes on. `commits`: whoever has sent this
     commits the recorder itself before it acknowledges a whole answer. `job_id` is the job that this is an attempt of,
-    `prompt_version` the prompt template that was put in, `priority` the job's.
+    `prompt_version` the prompt template that was put in, `priority` the job's, `funds` what the job is paid from. `hold` is what was put
+    aside for a part of another exchange (`parent_id`).
     """
 
     __slots__ = (
         "body",
         "commits",
         "extra_head",
+        "funds",
+        "hold",
         "id",
         "job_id",
         "on_wait",
@@ -71,6 +76,8 @@ class Arrival:
         job_id: str = "",
         prompt_version: str = "",
         priority: int = 5,
+        funds: Funds | None = None,
+        hold: Hold | None = None,
     ) -> None:
         self.id = id
         self.wire = wire
@@ -87,6 +94,8 @@ class Arrival:
         self.job_id = job_id
         self.prompt_version = prompt_version
         self.priority = priority
+        self.funds = funds
+        self.hold = hold
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +123,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     hold: Hold | None = None  # of the caller's budgets, where there are any
     routed: Routed | None = None  # what the routes say about it, where it names a task
     lost: Lost | None = None  # hardly ever anything
+    parts: ExchangeParts | None = None  # where the answer is composed of others
 
     def request(self) -> Request:
         """The canonical request, for upstreams that speak another wire than the caller."""
@@ -123,10 +133,6 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
 
     def lose(self, usage: Usage, deployment: DeploymentFacts) -> None:
         """An attempt failed there before its answer began, and its provider reported what it used: that is charged."""
-        nano = cost(usage, deployment.price)
-        if self.lost is not None:
-            usage, nano = self.lost.usage.plus(usage), self.lost.nano + nano
-        self.lost = Lost(usage=usage, nano=nano, deployment=deployment)
         usage = believable(
             usage,
             self.head,
@@ -134,3 +140,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
             context=deployment.context_length,
             characters=lambda: 0,
         )
+        nano = cost(usage, deployment.price)
+        if self.lost is not None:
+            usage, nano = self.lost.usage.plus(usage), self.lost.nano + nano
+        self.lost = Lost(usage=usage, nano=nano, deployment=deployment)

@@ -55,6 +55,13 @@ class Permit:
             made += _TOKENS % _stand(account.tokens)
         return made
 
+    def expect(self, tokens: int) -> None:
+        """Count so many tokens instead of the first estimate: those of all the parts that the answer will be made of."""
+        account = self._account
+        if not self._settled and account.tokens and tokens > self._tokens:
+            self._issuer.correct(account, self._stamps, tokens - self._tokens)
+            self._tokens = tokens
+
     def settle(self, tokens: int) -> None:
         """Correct the estimate to what was used and give the seat back; never waits, and does nothing the second time."""
         if not self._settled:

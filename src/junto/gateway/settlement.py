@@ -68,6 +68,8 @@ class Settlement:
         price = cost(usage, facts.price, gpu_milliseconds=attempt.milliseconds)
         if exchange.lost is not None:
             usage, price = usage.plus(exchange.lost.usage), price + exchange.lost.nano
+        if exchange.parts is not None:
+            usage, price = exchange.parts.usage, exchange.parts.nano
         record = ExchangeRecord(
             id=exchange.id,
             started_ms=exchange.started_ms,
@@ -110,11 +112,12 @@ class Settlement:
             answer_body=b"".join(stored) if full else b"",
             truncated=truncated or (full and len(arrival.body) > STORED_BODY_LIMIT),
         )
+        written = record if exchange.parts is None else _without_parts(record)
         if arrival.commits and not exchange.head.stream:
-            self._recorder.add(record)
+            self._recorder.add(written)
         else:
-            self._recorder.append(record)
-        self._observer.exchange_ended(record)
+            self._recorder.append(written)
+        self._observer.exchange_ended(written)
         return record
 
     def refused(self, exchange: Exchange, error: JuntoError | None, *, keep: str) -> None:
@@ -169,15 +172,32 @@ def _charged(record: ExchangeRecord, lost: Lost, paid: Paid) -> ExchangeRecord:
         cache_write_tokens=usage.cache_write,
         output_tokens=usage.output,
         reasoning_tokens=usage.reasoning,
+        usage_estimated=usage.estimated,
         cost_nano=lost.nano,
         paid=paid,
         price_date=facts.price_date,
-        usage_estimated=usage.estimated,
+    )
+
+
+def _without_parts(record: ExchangeRecord) -> ExchangeRecord:
+    """What is written down of a composed exchange: its parts have records of their own, with what they used."""
+    return msgspec.structs.replace(
+        record,
+        input_tokens=0,
+        cache_read_tokens=0,
+        cache_write_tokens=0,
+        output_tokens=0,
+        reasoning_tokens=0,
+        usage_estimated=False,
+        cost_nano=0,
     )
 
 
 def settled(exchange: Exchange, *, tokens: int, nano: int) -> Paid:
     """Give back what was permitted and held beyond what was used; returns what the cost was paid from."""
+    if exchange.parts is not None:
+        exchange.parts.settle()
+        tokens, nano = exchange.parts.usage.total, 0  # what they cost, they have paid
     if exchange.permit is not None:
         exchange.permit.settle(tokens)
     return exchange.hold.settle(nano) if exchange.hold is not None else ()
@@ -190,6 +210,14 @@ def measured(exchange: Exchange, passage: Passage, deployment: DeploymentFacts) 
     """
     usage = passage.usage
     if usage is not None and (usage.output or usage.input or usage.total or not passage.output_characters):
+        if usage.total > BELIEVED:
+            usage = believable(
+                usage,
+                exchange.head,
+                body_bytes=len(exchange.arrival.body),
+                context=deployment.context_length,
+                characters=lambda: passage.output_characters,
+            )
         if passage.finished:
             return usage
         streamed = estimate_tokens(passage.output_characters)
@@ -199,11 +227,3 @@ def measured(exchange: Exchange, passage: Passage, deployment: DeploymentFacts) 
         output=estimate_tokens(passage.output_characters),
         estimated=True,
     )
-        if usage.total > BELIEVED:
-            usage = believable(
-                usage,
-                exchange.head,
-                body_bytes=len(exchange.arrival.body),
-                context=deployment.context_length,
-                characters=lambda: passage.output_characters,
-            )

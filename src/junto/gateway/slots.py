@@ -138,8 +138,15 @@ class SlotPool:
             id=next(self._ids),
             client=exchange.principal.client_id or exchange.principal.client,
             weight=exchange.principal.weight,
-            work=WorkClass.JOB if exchange.arrival.job_id else WorkClass.INTERACTIVE,
+            work=_work(exchange),
             model=target.deployment.upstream_model,
             cost_tokens=head.prompt_tokens + (head.max_tokens or _USUAL_ANSWER),
             enqueued_at=self._clock.monotonic(),
         )
+
+
+def _work(exchange: Exchange) -> WorkClass:
+    arrival = exchange.arrival
+    if arrival.job_id:
+        return WorkClass.JOB
+    return WorkClass.COUNCIL if arrival.parent_id else WorkClass.INTERACTIVE

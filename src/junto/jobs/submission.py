@@ -126,7 +126,7 @@ class Planner:
             prompt_version=template.recorded if template is not None else "",
             tokens=tokens,
             charge=max(1, tokens * _SHARE // max(principal.weight, 1)),
-            reserve_nano=most(head, _may_answer(chosen)),
+            reserve_nano=_most(head, _may_answer(chosen)),
         )
 
     def _template(self, asked: Submission, principal: Principal) -> Prompt | None:
@@ -169,6 +169,12 @@ def _plan(  # noqa: PLR0917  the facts of a plan
 def _may_answer(chosen: Plan) -> Sequence[DeploymentFacts]:
     """Where the job may end up: what is out of service now may be back when its turn comes, and is paid as well."""
     return [*chosen.candidates, *(each.deployment for each in chosen.dropped if each.reason.rule in _RESTING)]
+
+
+def _most(head: Head, candidates: Sequence[DeploymentFacts]) -> int:
+    """What the job may cost at most. A council asks the job's budgets for the rest when it knows its members."""
+    nano = most(head, candidates)
+    return nano or int(any(each.is_composed for each in candidates))
 
 
 def _messages(asked: Submission, template: Prompt | None) -> tuple[dict[str, Any], ...]:

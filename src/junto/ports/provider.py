@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from junto.core.events import Event
     from junto.core.sensitivity import Sensitivity
     from junto.dialects.wire import Wire
+    from junto.ports.parts import Parts
 
 
 class Clearance(Protocol):
@@ -56,6 +57,7 @@ class Call:
     wants_usage: bool
     deadlines: Deadlines
     extra_head: bytes = b""  # header lines of the caller's dialect that a relay passes on, each ended by CRLF
+    parts: Parts | None = None  # for a provider that composes its answers
 
 
 class Reply(Protocol):

@@ -14,6 +14,9 @@ from junto.core.chat import Operation
 from junto.core.money import FREE, Price
 from junto.core.sensitivity import Locality, Sensitivity
 
+COUNCIL = "council"
+"""The provider, and the backend, of councils: they are deployments whose answers are composed in this process."""
+
 
 class Strategy(StrEnum):
     """How the candidates of a group are ordered."""
@@ -62,21 +65,21 @@ class BackendLive(msgspec.Struct):
     """The facts of a backend that change with traffic or heartbeats; shared by its deployments.
 
     `slots` is None where no limit is configured. `resident` holds upstream model names in memory, None where unknown.
+    `locked_out`: the last that was heard is that it refuses Junto's key.
     """
 
     up: bool = True
     slots: int | None = None
-    `locked_out`: the last that was heard is that it refuses Junto's key.
     in_use: int = 0
     queued: int = 0
     in_flight: int = 0
     retries_in_flight: int = 0
     resident: frozenset[str] | None = None
+    locked_out: bool = False
 
 
 class DeploymentFacts(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One model on one backend, as routing sees it."""
-    locked_out: bool = False
 
     backend: str
     model: str  # the public name
@@ -93,6 +96,11 @@ class DeploymentFacts(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     enabled: bool = True
     live: Live
     backend_live: BackendLive
+
+    @property
+    def is_composed(self) -> bool:
+        """Whether its answers are composed of other exchanges', which are settled by themselves."""
+        return self.provider == COUNCIL
 
     @property
     def key(self) -> str:

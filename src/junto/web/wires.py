@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 INFERENCE: Final[Mapping[str, Wire]] = {
     "/v1/chat/completions": openai.CHAT,
     "/v1/completions": openai.COMPLETIONS,
+    "/v1/council/chat": openai.COUNCIL,
     "/v1/embeddings": openai.EMBEDDINGS,
     "/v1/messages": anthropic.MESSAGES,
     "/api/chat": ollama.CHAT,

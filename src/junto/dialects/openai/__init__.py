@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from junto.core.chat import Operation
+from junto.dialects.amendment import unchanged
 from junto.dialects.openai import completions, embeddings, errors, peek, requests, responses
 from junto.dialects.openai.amend import amend_chat, amend_completion
+from junto.dialects.openai.council import parse_council, peek_council
 from junto.dialects.openai.events import ChunkParser
 from junto.dialects.openai.relay import relay_request
 from junto.dialects.openai.stream import ChatRenderer, CompletionRenderer
 from junto.dialects.openai.taps import StreamTap, WholeTap
 from junto.dialects.wire import Wire
 
-__all__ = ["CHAT", "COMPLETIONS", "EMBEDDINGS"]
+__all__ = ["CHAT", "COMPLETIONS", "COUNCIL", "EMBEDDINGS"]
 
 _JSON = "application/json"
 _EVENTS = "text/event-stream; charset=utf-8"
@@ -36,6 +40,10 @@ CHAT = Wire(
     render_error=errors.render_error,
     parse_error=errors.parse_error,
     amend=amend_chat,
+)
+
+COUNCIL = replace(
+    CHAT, name="openai.council", path="/council/chat", peek=peek_council, parse_request=parse_council, amend=unchanged
 )
 
 COMPLETIONS = Wire(

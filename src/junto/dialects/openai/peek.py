@@ -59,7 +59,9 @@ class _Common(msgspec.Struct, kw_only=True):
         return labels_of(self.metadata)
 
 
-class _Chat(_Common, kw_only=True):
+class ChatHead(_Common, kw_only=True):
+    """What is looked at of a chat."""
+
     messages: Annotated[list[_Turn], msgspec.Meta(min_length=1)]
     max_completion_tokens: Positive | None = None
     tools: list[msgspec.Raw] | None = None
@@ -88,7 +90,7 @@ class _Embedding(msgspec.Struct, kw_only=True):
     metadata: dict[str, Any] | None = None
 
 
-_decode_chat = msgspec.json.Decoder(_Chat)
+_decode_chat = msgspec.json.Decoder(ChatHead)
 _decode_completion = msgspec.json.Decoder(_Completion)
 _decode_embedding = msgspec.json.Decoder(_Embedding)
 
@@ -96,6 +98,11 @@ _decode_embedding = msgspec.json.Decoder(_Embedding)
 def peek_chat(body: bytes) -> Head:
     """The head of a chat completions request."""
     chat = decode_body(_decode_chat, body)
+    return chat_head(chat, body, chat.model)
+
+
+def chat_head(chat: ChatHead, body: bytes, model: str) -> Head:
+    """The head of a decoded chat with that model."""
     needs = Capability.CHAT
     size = len(body)
     for turn in chat.messages:
@@ -111,7 +118,7 @@ def peek_chat(body: bytes) -> Head:
     if chat.reasoning_effort not in _NO_REASONING:
         needs |= Capability.REASONING
     return Head(
-        model=chat.model,
+        model=model,
         stream=chat.stream is True,
         needs=needs,
         prompt_tokens=estimate_tokens(size),

@@ -98,7 +98,11 @@ _decode = msgspec.json.Decoder(ChatBody)
 
 def parse_request(body: bytes) -> ChatRequest:
     """The canonical request; raises Unsupported for what no other wire can do."""
-    chat = decode_body(_decode, body)
+    return chat_request(decode_body(_decode, body), body)
+
+
+def chat_request(chat: ChatBody, body: bytes) -> ChatRequest:
+    """The canonical request of a decoded body."""
     refuse(n=(chat.n or 1) > 1, logprobs=chat.logprobs, modalities="audio" in (chat.modalities or ()))
     tools, choice = _parse_tools(chat)
     extras = other_fields(body, ChatBody.__struct_fields__)
