@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+from sqlalchemy import delete, update
+from sqlalchemy.exc import DBAPIError
 
 from junto.core.exchange import Outcome
 from junto.core.periods import day_of
 from junto.ports.money import Charge, UsageQuery
 from junto.storage.repositories import ledger
 from junto.storage.sessions import OPERATOR, Tenant
+from junto.storage.tables.money import LEDGER
 
 from .till import DAY, Till, ids, record
+
+if TYPE_CHECKING:
+    from sqlalchemy import Delete, Update
+
+    from junto.storage.sessions import Scope
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +55,18 @@ async def test_every_period_of_an_owner_is_charged(till: Till) -> None:
     budgets = [await till.budget(1000, period=period) for period in ("daily", "monthly", "total")]
     await till.post(record("req_1", cost_nano=300))
     assert [await till.stands(one) for one in budgets] == [(300, 0)] * 3
+
+
+@pytest.mark.parametrize("change", [update(LEDGER).values(cost_nano=0), delete(LEDGER)])
+@pytest.mark.parametrize("scope", [OPERATOR, Tenant("default")])
+async def test_an_entry_is_final_for_whoever_asks(till: Till, scope: Scope, change: Update | Delete) -> None:
+    await till.post(record("req_1", cost_nano=300))
+    with pytest.raises(DBAPIError, match=r"ledger entries are final|permission denied for table ledger"):
+        async with till.sessions.write(scope) as session:
+            await session.execute(change)
+    assert [entry["cost_nano"] for entry in await till.entries()] == [300]
+    await till.post(record("req_1", cost_nano=900), record("req_2", cost_nano=5))  # what is replayed changes nothing
+    assert [entry["cost_nano"] for entry in await till.entries()] == [300, 5]
 
 
 async def test_a_replayed_journal_charges_nobody_twice(till: Till) -> None:

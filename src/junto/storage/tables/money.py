@@ -6,7 +6,9 @@ does nothing. A budget's `spent_nano` and `reserved_nano` are of its current win
 
 from __future__ import annotations
 
-from sqlalchemy import Index, PrimaryKeyConstraint, Table, UniqueConstraint
+from typing import Final
+
+from sqlalchemy import DDL, Index, PrimaryKeyConstraint, Table, UniqueConstraint, event
 
 from junto.storage.tables.columns import count, flag, text
 from junto.storage.tables.metadata import METADATA
@@ -67,3 +69,12 @@ LEDGER = Table(
     PrimaryKeyConstraint("tenant_id", "id"),
     Index("ix_ledger_client_day", "tenant_id", "client_id", "day"),
 )
+
+LEDGER_IS_FINAL: Final = tuple(
+    f"CREATE TRIGGER ledger_no_{change.lower()} BEFORE {change} ON ledger"
+    " BEGIN SELECT RAISE(ABORT, 'ledger entries are final'); END"
+    for change in ("UPDATE", "DELETE")
+)
+"""For SQLite, which has no roles; on Postgres the rights are not given (migrations/versions/r0008_ledger_is_final.py)."""
+for _trigger in LEDGER_IS_FINAL:
+    event.listen(LEDGER, "after_create", DDL(_trigger).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
