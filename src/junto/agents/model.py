@@ -52,6 +52,7 @@ __all__ = [
     "check_changes",
     "check_message",
     "check_name",
+    "is_name",
 ]
 
 AGENT_PREFIX: Final = "agent/"
@@ -77,9 +78,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SHOWN = 100
 
 
+def is_name(name: str) -> bool:
+    """Whether an agent may be called that."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str) -> str:
     """The name if an agent may have it; raises InvalidField."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise InvalidField(
             f"{name[:_SHOWN]!r} is no name of an agent: small letters, digits and -, at most 64 of them.", param="name"
         )
