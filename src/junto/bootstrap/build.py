@@ -115,6 +115,7 @@ def _web_services(given: Given, node: Node, jobs: JobParts) -> WebServices:
         route_book=node.routing.book,
         traffic=node.routing.traffic,
         prompts=node.prompts.library,
+        agents=node.agents.directory,
         budgeting=node.money.budgeting,
         money=node.money.store,
         recorder=storage.journal,
@@ -131,4 +132,5 @@ def _web_services(given: Given, node: Node, jobs: JobParts) -> WebServices:
         follower=jobs.follower,
         webhooks=jobs.outbound.store,
         webhook_key=jobs.outbound.key_of,
+        channels={},
     )

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 def build_app(services: WebServices) -> App:
     """The outermost ASGI application."""
     handlers: dict[str, App] = {path: endpoint(wire, services) for path, wire in INFERENCE.items()}
+    handlers.update(services.channels)
     return Door(
         handlers,
         OnDemand(partial(_control_plane, services)),
         make_id=services.make_id,
         body_limit=services.body_limit,
         keeps_strangers_out=services.keeps_strangers_out,
+        signed=services.channels.keys(),
     )
 
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from junto.web.errors import install_error_handlers
 from junto.web.routes import (
     admin,
+    agents,
     anthropic_models,
     budgets,
     clients,
@@ -61,6 +62,7 @@ def build_control_plane(services: WebServices) -> FastAPI:
         budgets,
         usage,
         webhooks,
+        agents,
         metrics,
         admin,
     ):
@@ -72,6 +74,10 @@ def build_control_plane(services: WebServices) -> FastAPI:
             methods=["POST"],
             tags=["inference"],
             summary=f"Inference in the wire {wire.name}.",
+        )
+    for path in services.channels:
+        app.add_api_route(
+            path, _served_at_the_door, methods=["POST"], tags=["channels"], summary="Events of a channel, signed by it."
         )
     install_error_handlers(app)
     return app

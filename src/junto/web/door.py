@@ -11,7 +11,7 @@ from junto.web.strangers import Strangers
 from junto.web.wires import wire_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from junto.web.asgi import App, Message, Receive, Scope, Send
 
@@ -23,7 +23,8 @@ class Door:
     """The outermost ASGI application. `handlers` is keyed by path and serves POST only.
 
     Handlers put an id of the request on their answers and bound their bodies themselves; for the application the door does
-    it, which reads bodies whole, and before it asks who sends them. While no key is needed, pages of strangers stop here.
+    it, which reads bodies whole, and before it asks who sends them. While no key is needed, pages of strangers stop here, but
+    for the paths in `signed`, where a signature that no page can make says who asks.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Door:
         make_id: Callable[[], str],
         body_limit: Callable[[], int],
         keeps_strangers_out: Callable[[], bool] = lambda: False,
+        signed: Container[str] = (),
     ) -> None:
         self._handlers = handlers
         self._application = application
         self._make_id = make_id
         self._body_limit = body_limit
         self._keeps_strangers_out = keeps_strangers_out
+        self._signed = signed
         self._strangers = Strangers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,8 +50,9 @@ class Door:
             try:
                 self._strangers.check(scope["headers"])
             except Forbidden as error:
-                await send_error(send, wire_of(scope), error, self._make_id(), started=False)
-                return
+                if scope["path"] not in self._signed:
+                    await send_error(send, wire_of(scope), error, self._make_id(), started=False)
+                    return
         if scope["type"] == "http" and scope["method"] == "POST":
             handler = self._handlers.get(scope["path"])
             if handler is not None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from junto.agents.directory import AgentDirectory
     from junto.catalog.route_book import RouteBook
     from junto.catalog.tasks import Routes
     from junto.core.secret import Secret
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from junto.ports.summaries import SummaryStore
     from junto.ports.webhooks import WebhookStore
     from junto.prompts.library import PromptLibrary
+    from junto.web.asgi import App
     from junto.web.outbox import Outbox
 
 
@@ -60,6 +62,7 @@ class WebServices:
     route_book: RouteBook
     traffic: RecordedTraffic
     prompts: PromptLibrary
+    agents: AgentDirectory
     budgeting: Budgeting
     money: MoneyStore
     recorder: Recorder
@@ -76,3 +79,4 @@ class WebServices:
     follower: Follower
     webhooks: WebhookStore
     webhook_key: Callable[[str, str], Secret]  # of a tenant's client
+    channels: Mapping[str, App]  # by path; whoever asks there proves by a signature who it is
