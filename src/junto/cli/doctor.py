@@ -65,6 +65,7 @@ def _examine_with(settings: Settings) -> list[Finding]:
     from junto.cli.checkup.finding import Level
     from junto.cli.checkup.machine import check_builtin, check_engine
     from junto.cli.checkup.place import check_address, check_health, look
+    from junto.cli.checkup.slack import check_slack
     from junto.providers.llama_cpp import builtin
 
     host, port = settings.server.host, settings.server.port
@@ -88,6 +89,7 @@ def _examine_with(settings: Settings) -> list[Finding]:
         check_builtin(settings.builtin_model, weights),
         *backends,
         check_someone_answers(backends, builtin=builtin_answers),
+        asyncio.run(check_slack(settings.channels.slack)),
         _prices(settings),
     ]
 
