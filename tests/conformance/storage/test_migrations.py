@@ -49,7 +49,7 @@ def differences(connection: Connection) -> list[Any]:
     context = MigrationContext.configure(connection, opts={"compare_type": True})
     passed_over = ["alembic_version"]
     if connection.dialect.name == "sqlite":
-        passed_over.append("ix_jobs_next")  # Alembic does not see there which way a column of an index goes
+        passed_over.append("ix_jobs_line")  # Alembic does not see there which way a column of an index goes
     return [each for each in compare_metadata(context, METADATA) if not any(name in str(each) for name in passed_over)]
 
 
@@ -77,6 +77,9 @@ def shape(connection: Connection) -> dict[str, Any]:
             sorted(plain(index) for index in inspector.get_indexes(table)),
             connection.execute(select(func.count()).select_from(text(table))).scalar_one(),
         )
+    if connection.dialect.name == "sqlite":
+        triggers = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name")
+        shown["triggers"] = [tuple(row) for row in connection.execute(triggers)]
     return shown
 
 
