@@ -53,6 +53,9 @@ def test_while_waiting_for_headers(
         caller.send(asked(dialect, model, stream=stream))
         [received] = script.wait_arrived()
     assert received.wait_abandoned(PROMISED)
+    record = stage.junto.recorded(len(hung_up), outcome="cancelled", limit=200)[0]
+    assert (record["status"], record["model"]) == (499, model)
+    assert (record["usage"]["estimated"], record["usage"]["input_tokens"] > 0) == (True, True)
 
 
 @DIALECTS
@@ -247,7 +250,8 @@ def test_while_nobody_accepts_the_connection(tmp_path: Path) -> None:
                 caller.send(asked("openai", "m", stream=True))
                 assert wait_busier(junto, 0)
             assert junto.falls_idle(PROMISED)
-            junto.recorded(1, outcome="cancelled")
+            [record] = junto.recorded(1, outcome="cancelled")
+            assert record["usage"]["input_tokens"] == 0  # nobody was sent the prompt
         for each in crowd:
             each.close()
 

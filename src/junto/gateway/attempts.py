@@ -10,11 +10,13 @@ import asyncio
 from typing import TYPE_CHECKING, assert_never
 
 from junto.core.errors import FailureKind, NotServable, Unsupported, UpstreamFailure
+from junto.core.usage import Usage
 from junto.dialects.wire import Rendering
 from junto.gateway import egress
 from junto.gateway.answer import Answer
 from junto.gateway.attempt import Attempt, Ending
 from junto.gateway.passage import choose
+from junto.gateway.settlement import measured
 from junto.ports.provider import Call
 from junto.routing import breaker
 from junto.routing.facts import BreakerState
@@ -86,6 +88,8 @@ class Attempts:
     async def _once(self, exchange: Exchange, target: Target, runtime: Runtime, *, retried: bool) -> Answer:
         attempt = Attempt(exchange, target, clock=self._clock, observer=self._observer, retried=retried)
         begun: Reply | Passage | None = None
+        call: Call | None = None
+        passage: Passage | None = None
         try:
             if target.slots is not None:
                 attempt.holds(await target.slots.acquire(exchange, target))
@@ -118,6 +122,8 @@ class Attempts:
         except BaseException as error:
             failure = error if isinstance(error, UpstreamFailure) else _passed_over(error)
             attempt.end(Ending.FAILED if failure is not None else Ending.CANCELLED, failure=failure)
+            if isinstance(error, asyncio.CancelledError) and call is not None and (begun is not None or call.was_sent):
+                _cut_short(exchange, attempt, passage)
             if begun is not None:
                 begun.close()
             if failure is not None and failure is not error:
@@ -164,6 +170,18 @@ class Attempts:
             remaining=self._remaining(exchange),
             jitter=self._jitter(),
         )
+
+
+def _cut_short(exchange: Exchange, attempt: Attempt, passage: Passage | None) -> None:
+    """The caller went away, or its deadline passed, when the upstream had the prompt: that is charged, as of an aborted stream."""
+    facts = attempt.target.deployment
+    if facts.is_composed:
+        return  # its parts are exchanges of their own
+    if passage is not None:
+        usage = measured(exchange, passage, facts)
+    else:
+        usage = Usage(input=exchange.head.prompt_tokens, estimated=True)
+    exchange.lose(usage, facts, gpu_milliseconds=attempt.milliseconds)
 
 
 def _passed_over(error: BaseException) -> UpstreamFailure | None:

@@ -99,7 +99,10 @@ class Arrival:
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True):
-    """What failed attempts used by their providers' own reports, what that costs, and the deployment of the latest."""
+    """What attempts used that gave no answer, what that costs, and the deployment of the latest.
+
+    Failed ones by their providers' own reports; the one that the caller cut short, as an aborted stream is.
+    """
 
     usage: Usage
     nano: int
@@ -131,8 +134,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
             self.parsed = self.arrival.wire.parse_request(self.arrival.body)
         return self.parsed
 
-    def lose(self, usage: Usage, deployment: DeploymentFacts) -> None:
-        """An attempt failed there before its answer began, and its provider reported what it used: that is charged."""
+    def lose(self, usage: Usage, deployment: DeploymentFacts, *, gpu_milliseconds: int = 0) -> None:
+        """An attempt there gave no answer and used so much all the same: that is charged."""
         usage = believable(
             usage,
             self.head,
@@ -140,7 +143,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
             context=deployment.context_length,
             characters=lambda: 0,
         )
-        nano = cost(usage, deployment.price)
+        nano = cost(usage, deployment.price, gpu_milliseconds=gpu_milliseconds)
         if self.lost is not None:
             usage, nano = self.lost.usage.plus(usage), self.lost.nano + nano
         self.lost = Lost(usage=usage, nano=nano, deployment=deployment)

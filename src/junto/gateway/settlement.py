@@ -160,7 +160,7 @@ class Settlement:
 
 
 def _charged(record: ExchangeRecord, lost: Lost, paid: Paid) -> ExchangeRecord:
-    """The record of an exchange without an answer whose attempts were not for nothing, by their providers' reports."""
+    """The record of an exchange without an answer whose attempts were not for nothing."""
     facts, usage = lost.deployment, lost.usage
     return msgspec.structs.replace(
         record,

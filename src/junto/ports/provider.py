@@ -47,7 +47,10 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One attempt's request. `wire` and `body` are the caller's own; `request` decodes them at most once, when needed."""
+    """One attempt's request. `wire` and `body` are the caller's own; `request` decodes them at most once, when needed.
+
+    A provider that is cancelled before the answer begins sets `was_sent` where its upstream has the request already.
+    """
 
     wire: Wire
     body: bytes
@@ -58,6 +61,7 @@ class Call:
     deadlines: Deadlines
     extra_head: bytes = b""  # header lines of the caller's dialect that a relay passes on, each ended by CRLF
     parts: Parts | None = None  # for a provider that composes its answers
+    was_sent: bool = False
 
 
 class Reply(Protocol):

@@ -86,7 +86,7 @@ class Connection:
             body = spoken.wire.relay_request(call.body, call.model)
         extra = _with_own(self._extra_head, call.extra_head) if relayed and call.extra_head else self._extra_head
         waits = self._waits_for(call)
-        response = await self._send(spoken.head + extra, body, waits)
+        response = await self._send(spoken.head + extra, body, waits, call)
         try:
             if response.status != _OK:
                 raise await failures.of_status(response, spoken.wire, time())  # noqa: TRY301  the response must be closed
@@ -124,9 +124,9 @@ class Connection:
         """Close what is open; safe to call twice."""
         await self._client.close()
 
-    async def _send(self, head: bytes, body: bytes, deadlines: HttpDeadlines) -> Response:
+    async def _send(self, head: bytes, body: bytes, deadlines: HttpDeadlines, call: Call | None = None) -> Response:
         try:
-            return await self._client.send(head, body, deadlines)
+            return await self._client.send(head, body, deadlines, call)
         except TransportFailure as failure:
             raise failures.of_transport(failure) from failure
 

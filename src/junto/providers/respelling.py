@@ -23,9 +23,13 @@ class Respelling:
         self._provider = provider
 
     async def open(self, clearance: Clearance, call: Call) -> Reply:
-        if call.wire is openai.CHAT:
-            call = replace(call, body=respell_limit(call.body))
-        return await self._provider.open(clearance, call)
+        if call.wire is not openai.CHAT:
+            return await self._provider.open(clearance, call)
+        respelled = replace(call, body=respell_limit(call.body))
+        try:
+            return await self._provider.open(clearance, respelled)
+        finally:
+            call.was_sent = respelled.was_sent
 
     async def probe(self) -> Probe:
         return await self._provider.probe()

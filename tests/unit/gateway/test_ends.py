@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Never
 
 import pytest
 
-from junto.core.errors import FailureKind, Overloaded, Unsupported, UpstreamFailure
+from junto.core.errors import DeadlinePassed, FailureKind, Overloaded, Unsupported, UpstreamFailure
 from junto.core.events import Event, Failure, Start, TextDelta
 from junto.core.exchange import Outcome
 from junto.core.usage import Usage
@@ -188,3 +188,65 @@ async def test_a_passage_that_cannot_be_made_leaves_no_reply_open() -> None:
 
 def _no_renderer(_: Rendering) -> Never:
     raise Unsupported("This wire does not stream.")
+
+
+class Waiting(Fake):
+    """A backend that has the request, or not yet, and does not begin to answer."""
+
+    was_sent = True
+
+    async def open(self, clearance: Clearance, call: Call) -> Reply:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            call.was_sent = self.was_sent
+        return await super().open(clearance, call)
+
+
+class Connecting(Waiting):
+    was_sent = False
+
+
+PRICE = "- {backend: desk, model: '*', from: 2025-01-01, input: 1000, output: 1000}"
+
+
+async def left(gateway: OneBackend, *, stream: bool) -> None:
+    """Ask, and hang up before anything was answered."""
+    asking = asyncio.create_task(gateway.ask(stream=stream))
+    await gateway.until_busy()
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert gateway.busy == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("made", [Waiting("desk"), Fake("desk", script=(Step(events=saying("Hi"), pause=60),))])
+async def test_a_caller_who_leaves_before_the_answer_pays_for_the_prompt_that_was_sent(
+    made: Fake, *, stream: bool
+) -> None:
+    gateway = OneBackend(made, pricing=PRICE)
+    await left(gateway, stream=stream)
+    (record,) = gateway.shelf.records
+    assert (record.outcome, record.status, record.backend) == (Outcome.CANCELLED, 499, "desk")
+    assert record.usage_estimated
+    assert (record.input_tokens > 0, record.output_tokens) == (True, 0)
+    assert record.cost_nano == record.input_tokens * 1_000_000
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_caller_who_leaves_before_anything_was_sent_pays_nothing(*, stream: bool) -> None:
+    gateway = OneBackend(Connecting("desk"), pricing=PRICE)
+    await left(gateway, stream=stream)
+    (record,) = gateway.shelf.records
+    assert (record.outcome, record.cost_nano, record.input_tokens) == (Outcome.CANCELLED, 0, 0)
+
+
+async def test_a_deadline_of_the_callers_own_costs_the_prompt() -> None:
+    gateway = OneBackend(Waiting("desk"), pricing=PRICE)
+    with pytest.raises(DeadlinePassed):
+        await gateway.pipeline.open(gateway.arrival(timeout=0.01))
+    (record,) = gateway.shelf.records
+    assert (record.status, record.error_code, record.usage_estimated) == (504, "deadline_passed", True)
+    assert record.cost_nano == record.input_tokens * 1_000_000 > 0

@@ -5,6 +5,7 @@ knows no model: a second attempt elsewhere is the gateway's decision.
 """
 
 import ssl
+from typing import Protocol
 
 from junto.providers.http.bounds import Deadlines, Limits
 from junto.providers.http.connect import Connector
@@ -15,6 +16,12 @@ from junto.providers.http.pool import Pool
 from junto.providers.http.response import Response
 
 __all__ = ["Deadlines", "HttpClient", "Limits", "Response"]
+
+
+class Sender(Protocol):
+    """Whoever wants to know, when it is cancelled, whether the upstream has the request."""
+
+    was_sent: bool
 
 
 class HttpClient:
@@ -46,11 +53,11 @@ class HttpClient:
         """How many open connections wait for a request."""
         return self._pool.idle
 
-    async def send(self, head: bytes, body: bytes, deadlines: Deadlines) -> Response:
+    async def send(self, head: bytes, body: bytes, deadlines: Deadlines, sender: Sender | None = None) -> Response:
         """Write a request (`head` from `prepare_head`) and return when the response's headers are in.
 
         Raises TransportFailure; its `sent` says whether the upstream may have seen the request. Cancelled at any
-        point, it aborts the socket and leaves nothing behind.
+        point, it aborts the socket and leaves nothing behind; `sender` is told if the request was written by then.
         """
         pool = self._pool
         connection = pool.take()
@@ -59,6 +66,8 @@ class HttpClient:
         try:
             await connection.request(head, body, deadlines.headers)
         except BaseException:
+            if sender is not None:
+                sender.was_sent = True
             pool.release(connection)
             raise
         if connection.status == 0:
