@@ -23,6 +23,7 @@ from junto.web.services import WebServices
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from junto.bootstrap.agents import Agents
     from junto.bootstrap.fleet import MakeSlots
     from junto.bootstrap.node import Node
     from junto.bootstrap.reload import Operation
@@ -46,6 +47,7 @@ class Services:
     pipeline: Pipeline
     heartbeats: Heartbeats
     jobs: JobParts
+    agents: Agents
     new_admin_key: str | None
     keep_admin_key: Callable[[], None]
 
@@ -92,6 +94,7 @@ async def build(
             pipeline=node.pipeline,
             heartbeats=node.operation.heartbeats,
             jobs=jobs,
+            agents=node.agents,
             new_admin_key=node.admin_key.new,
             keep_admin_key=partial(node.admin_key.keep, settings.data_dir),
         )

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from junto.bootstrap.admin_key import AdminKey, admin_key
+from junto.bootstrap.agents import Agents, open_agents
 from junto.bootstrap.assembly import Assembly
 from junto.bootstrap.coordination import Coordination, open_coordination
 from junto.bootstrap.fleet import Fleet, MakeSlots
@@ -61,6 +62,7 @@ class Node:
     observing: Observing
     routing: Routing
     prompts: Prompts
+    agents: Agents
     pipeline: Pipeline
     loader: Loader
 
@@ -100,6 +102,7 @@ async def open_node(settings: Settings, given: Given, stack: AsyncExitStack) -> 
     routing = open_routing(storage.sessions, replicas, operation.current)
     prompts = await open_prompts(storage.sessions, replicas, identity.directory, settings)
     operation.on_reload(prompts.follow)
+    agents = open_agents(storage.sessions, replicas, identity.directory, clock)
     tasks = Tasks(routing.routes, prompts.shelf)
     pipeline = _pipeline(given, storage, coordination, money, operation, observing, tasks)
     loader = Loader(operation.current, heartbeats=operation.heartbeats, clock=clock, observer=observing.observer)
@@ -117,6 +120,7 @@ async def open_node(settings: Settings, given: Given, stack: AsyncExitStack) -> 
         observing=observing,
         routing=routing,
         prompts=prompts,
+        agents=agents,
         pipeline=pipeline,
         loader=loader,
     )
