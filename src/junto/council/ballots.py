@@ -15,7 +15,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from junto.council.deliberation import Ballot
+    from junto.council.deliberation import Ballot, State
 
 _LONGEST: Final = 20_000  # characters of a ballot that are looked at
 _LONGEST_WHY: Final = 2_000
@@ -100,6 +100,11 @@ def ranking(members: Sequence[str], ballots: Sequence[Ballot]) -> tuple[Standing
         )
         for member in in_order
     )
+
+
+def standings(state: State) -> tuple[Standing, ...]:
+    """The members who were heard, in the order that the ballots give them; () without a ballot."""
+    return ranking([voice.member for voice in state.voices], state.ballots) if state.ballots else ()
 
 
 def _sort_key(mean: Fraction | None) -> tuple[bool, Fraction]:

@@ -136,6 +136,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(last[member.name] for member in self.template.members if member.name in last)
 
     @property
+    def answer_format(self) -> Format | None:
+        """What the chair is held to; None: text."""
+        return self.format or self.template.output.answer_format
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """A sentence for everybody who is missing anywhere, in the order in which they went missing."""
         out = tuple(f"{name} was left out: {reason}" for name, reason in self.left_out.items())

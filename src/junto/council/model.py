@@ -6,12 +6,16 @@ Owns what the parts are and what goes without saying. Whether a document may be 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Final, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from junto.core.chat import Sampling
+from junto.core.chat import Format, Sampling
 from junto.core.money import NANO_PER_USD
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PREFIX: Final = "council/"
 DEFAULT_MODEL: Final = "quality"
@@ -19,6 +23,14 @@ DEFAULT_DEADLINE_S: Final = 120.0
 OPINION_TOKENS: Final = 800
 CHAIR_TOKENS: Final = 1_200
 CHAIR_NAME: Final = "Chair"
+ANSWER_SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "type": "object",
+        "properties": {key: {"type": "string"} for key in ("answer", "agreement", "disagreement", "unique_points")},
+        "required": ["answer", "agreement", "disagreement", "unique_points"],
+        "additionalProperties": False,
+    }
+)
 SAMPLED: Final = tuple(name for name in Sampling.__struct_fields__ if name != "max_tokens")
 
 
@@ -72,6 +84,11 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     instructions: str = ""
     format: Literal["text", "json"] = "text"
     schema: dict[str, Any] | None = None
+
+    @property
+    def answer_format(self) -> Format | None:
+        """How the chair is held to it; JSON without a schema of its own has a place for agreement and disagreement."""
+        return None if self.format == "text" else Format("json_schema", self.schema or dict(ANSWER_SCHEMA))
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):

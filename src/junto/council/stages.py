@@ -13,17 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from junto.core.chat import Format
-from junto.core.errors import (
-    AllBackendsDown,
-    DeadlinePassed,
-    Forbidden,
-    JuntoError,
-    Misconfigured,
-    NotServable,
-    UnknownModel,
-)
-from junto.council import wording
-from junto.council.ballots import ballot_schema, ranking, read_ballot
+from junto.council import endings, wording
+from junto.council.ballots import ballot_schema, read_ballot, standings
 from junto.council.deliberation import (
     Absence,
     Ballot,
@@ -46,10 +37,10 @@ from junto.council.deliberation import (
 from junto.council.ordering import order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from junto.core.chat import Message, Sampling
-    from junto.council.ballots import Standing
+    from junto.core.errors import JuntoError
     from junto.council.model import Template
 
 __all__ = [
@@ -96,7 +87,7 @@ def begin(
     out = {member.name: left_out[member.name] for member in template.members if member.name in left_out}
     able = len(template.members) - len(out)
     if able < template.quorum:
-        raise _not_convened(template, able, out)
+        raise endings.not_convened(template, able, out)
     return State(
         template=template,
         question=tuple(question),
@@ -112,12 +103,12 @@ def next_stage(state: State) -> Stage:
     if state.rounds_done == 0:
         return _round(state, 1)
     if state.synthesis is not None:
-        return _synthesised(state, state.synthesis)
+        return endings.synthesised(state, state.synthesis)
     if len(state.voices) < template.quorum:
-        return _below_quorum(state)
+        return endings.below_quorum(state)
     goes_on = state.rounds_done < len(template.rounds) and bool(state.able)
     if len(state.voices) == 1 and (len(template.members) > 1 or not goes_on):
-        return _single(state)  # there is nobody to talk with, and nothing to be put together
+        return endings.single(state)  # there is nobody to talk with, and nothing to be put together
     if goes_on:
         return _round(state, state.rounds_done + 1)
     reviewers = _reviewers(state)
@@ -125,7 +116,7 @@ def next_stage(state: State) -> Stage:
         return Rank(calls=tuple(_ballot_call(state, name) for name in reviewers))
     if state.chairs_tried < len(chair_candidates(state)):
         return Synthesise(call=_synthesis_call(state), attempt=state.chairs_tried + 1)
-    return _best(state)
+    return endings.best(state)
 
 
 def after(state: State, results: Mapping[str, Outcome]) -> State:
@@ -151,13 +142,6 @@ def chair_candidates(state: State) -> tuple[tuple[str, bool], ...]:
     for member in members:
         candidates.setdefault(member.model, member.by_caller)
     return tuple(candidates.items())
-
-
-def standings(state: State) -> tuple[Standing, ...]:
-    """The opinions in the order that the ballots give them; () without a ballot."""
-    if not state.ballots:
-        return ()
-    return ranking([voice.member for voice in state.voices], state.ballots)
 
 
 # The calls of each stage
@@ -212,7 +196,7 @@ def _synthesis_call(state: State) -> Call:
     chair = state.template.chair
     model, by_caller = chair_candidates(state)[state.chairs_tried]
     most = chair.max_tokens if state.max_tokens is None else min(chair.max_tokens, state.max_tokens)
-    format = _format(state)
+    format = state.answer_format
     return Call(
         key=f"synthesis/{state.chairs_tried + 1}",
         speaker=chair.name,
@@ -223,13 +207,6 @@ def _synthesis_call(state: State) -> Call:
         format=format,
         by_caller=by_caller,
     )
-
-
-def _format(state: State) -> Format | None:
-    output = state.template.output
-    if state.format is not None or output.format == "text":
-        return state.format
-    return Format("json_schema", output.schema or wording.ANSWER_SCHEMA)
 
 
 def _bounded(sampling: Sampling, max_tokens: int) -> Sampling:
@@ -304,69 +281,3 @@ def _absence(call: Call, missed: Missed) -> Absence:
         late=missed.late,
         model=call.model,
     )
-
-
-# How it ends
-
-
-def _synthesised(state: State, synthesis: Synthesis) -> Conclude:
-    is_text = _format(state) is None
-    appended = f"\n\n---\n{wording.legend(state)}\n" if state.template.chair.neutral and is_text else ""
-    return Conclude(
-        answer=synthesis.text + appended,
-        kind=Kind.SYNTHESIS,
-        appended=appended,
-        note=wording.note(state, Kind.SYNTHESIS),
-    )
-
-
-def _below_quorum(state: State) -> Conclude:
-    voices = state.voices
-    if not voices or state.template.below_quorum == "fail":
-        return Conclude(answer="", kind=Kind.FAILED, note=wording.note(state, Kind.FAILED), failure=_failure(state))
-    if len(voices) == 1:
-        return _single(state)
-    kind = Kind.SIDE_BY_SIDE
-    return Conclude(answer=wording.side_by_side(voices), kind=kind, note=wording.note(state, kind))
-
-
-def _single(state: State) -> Conclude:
-    return Conclude(answer=state.voices[0].text, kind=Kind.SINGLE, note=wording.note(state, Kind.SINGLE))
-
-
-def _best(state: State) -> Conclude:
-    ranked = standings(state)
-    best = ranked[0].member if ranked else state.voices[0].member
-    text = next(voice.text for voice in state.voices if voice.member == best)
-    return Conclude(answer=text, kind=Kind.BEST, note=wording.note(state, Kind.BEST, best))
-
-
-def _failure(state: State) -> JuntoError:
-    heard, needed = len(state.voices), state.template.quorum
-    what = (
-        f"Only {heard} of the {needed} members that the council {state.template.name} needs gave an answer."
-        if heard
-        else f"No member of the council {state.template.name} gave an answer."
-    )
-    if state.absences and all(absence.late for absence in state.absences):
-        return DeadlinePassed(what, reasons=state.missing)
-    return AllBackendsDown(what, reasons=state.missing)
-
-
-def _not_convened(template: Template, able: int, left_out: Mapping[str, JuntoError]) -> JuntoError:
-    what = f"The council {template.name} needs {template.quorum} of its {len(template.members)} members, and {able} can be asked."
-    reasons = tuple(_reasons(left_out))
-    refusals = list(left_out.values())
-    for kind in (NotServable, Forbidden):
-        if any(isinstance(refusal, kind) for refusal in refusals):
-            return kind(what, reasons=reasons)
-    if all(isinstance(refusal, UnknownModel | Misconfigured) for refusal in refusals):
-        return Misconfigured(what, reasons=reasons)
-    waits = [refusal.retry_after for refusal in refusals if refusal.retry_after is not None]
-    return AllBackendsDown(what, reasons=reasons, retry_after=min(waits, default=None))
-
-
-def _reasons(left_out: Mapping[str, JuntoError]) -> Iterator[str]:
-    for name, refusal in left_out.items():
-        yield f"{name}: {refusal.message}"
-        yield from (f"{name}: {reason}" for reason in refusal.reasons)

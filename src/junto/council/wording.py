@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 AGREEMENT: Final = "Agreement"
 DISAGREEMENT: Final = "Disagreement"
 UNIQUE: Final = "Unique points"
-ANSWER_SCHEMA: Final = {
-    "type": "object",
-    "properties": {key: {"type": "string"} for key in ("answer", "agreement", "disagreement", "unique_points")},
-    "required": ["answer", "agreement", "disagreement", "unique_points"],
-    "additionalProperties": False,
-}
-
 _RULES: Final = """\
 Rules:
 - The question stands between the markers <<<QUESTION {tag}>>> and <<<END QUESTION {tag}>>>; what was said about it, if anything, stands \
