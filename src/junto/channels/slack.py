@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 PATH: Final = "/channels/slack/events"
 LARGEST_EVENT: Final = 1024 * 1024
 ACKNOWLEDGED_WITHIN: Final = 2.5  # seconds; after 3 Slack has hung up and comes again
+_MOST_BEGUN = 1_000
 _JSON = (b"content-type", b"application/json")
 _DO_NOT_COME_BACK = (b"x-slack-no-retry", b"1")
 
@@ -133,32 +134,42 @@ class SlackEvents:
 
 
 class SlackReplies:
-    """Brings replies back to where the message was said."""
+    """Brings replies back to where the message was said. Of one that was taken in part, this process posts the rest later."""
 
     def __init__(self, client: SlackClient) -> None:
         self._client = client
+        self._begun: dict[tuple[str, str, str], int] = {}  # how many posts of an unfinished reply Slack has taken
         self._log = structlog.get_logger()
 
     async def deliver(self, message: ChannelMessage, text: str) -> bool:
         """Post the reply to a message into its thread; whether that is done with.
 
-        False: to be tried again later, from the beginning. What can never arrive is done with too, and told in the log.
+        False: to be tried again later. What can never arrive is done with too, and told in the log.
         """
         place = place_of(message.thread)
         if place is None:
             self._log.warning("slack_undeliverable", agent=message.agent, reason="no place")
             return True
-        for part in posts(text):
-            posted = await self._client.post(place.channel, place.thread, part)
+        key = (message.tenant_id, message.agent, message.message_id)
+        parts = posts(text)
+        for number in range(self._begun.pop(key, 0), len(parts)):
+            posted = await self._client.post(place.channel, place.thread, parts[number])
             if posted.failure:
                 event = "slack_undeliverable" if posted.hopeless else "slack_undelivered"
                 self._log.warning(event, agent=message.agent, channel=place.channel, reason=posted.failure)
+                if number and not posted.hopeless:
+                    self._keep(key, number)
                 return posted.hopeless
         return True
 
     async def close(self) -> None:
         """Let go of what is open; safe to call twice."""
         await self._client.close()
+
+    def _keep(self, key: tuple[str, str, str], taken: int) -> None:
+        self._begun[key] = taken
+        if len(self._begun) > _MOST_BEGUN:
+            del self._begun[next(iter(self._begun))]
 
 
 def _message(said: Said, agent: Agent) -> ChannelMessage:

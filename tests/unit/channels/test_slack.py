@@ -10,6 +10,7 @@ import pytest
 
 from junto.channels.slack import LARGEST_EVENT, PATH, SlackEvents, SlackReplies
 from junto.channels.slack_client import Posted, SlackClient
+from junto.channels.slack_mrkdwn import posts
 from junto.core.errors import BodyTooLarge, JuntoError, NotFound, Overloaded
 from junto.core.secret import Secret
 from junto.ports.agents import Agent, Attachment, Channel, ChannelMessage, Channels, SlackChannel
@@ -250,8 +251,11 @@ async def test_a_reply_goes_into_the_thread_in_slacks_own_form() -> None:
 
 async def test_a_long_reply_is_posted_in_order_until_one_is_not_taken() -> None:
     client = Client(Posted(), Posted(failure="ratelimited", passing=True))
-    assert not await SlackReplies(client).deliver(said(), "word " * 3_000)
+    replies, text = SlackReplies(client), "word " * 1_500
+    assert not await replies.deliver(said(), text)
     assert len(client.posted) == 2
+    assert await replies.deliver(said(), text)  # the rest of it
+    assert [post[2] for post in client.posted] == [posts(text)[0], posts(text)[1], *posts(text)[1:]]
 
 
 @pytest.mark.parametrize(("code", "done"), [("is_archived", True), ("token_revoked", False), ("ratelimited", False)])
