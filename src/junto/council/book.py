@@ -26,10 +26,11 @@ class Source(StrEnum):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A template in force, and where it comes from."""
+    """A template in force, and where it comes from; `covers` is where another one of its name does, which it goes before."""
 
     template: Template
     source: Source
+    covers: Source | None = None
 
 
 class TemplateBook(msgspec.Struct, frozen=True, eq=False):
@@ -43,7 +44,11 @@ class TemplateBook(msgspec.Struct, frozen=True, eq=False):
     ) -> TemplateBook:
         """The book of these; of those with one name the last kind counts."""
         shelves = ((Source.BUILTIN, builtin), (Source.FILE, files), (Source.STORED, stored))
-        entries = {one.name: Entry(one, source) for source, templates in shelves for one in templates}
+        entries: dict[str, Entry] = {}
+        for source, templates in shelves:
+            for one in templates:
+                covered = entries.get(one.name)
+                entries[one.name] = Entry(one, source, None if covered is None else covered.source)
         return cls(dict(sorted(entries.items())))
 
     def find(self, name: str) -> Entry | None:
