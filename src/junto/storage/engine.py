@@ -50,9 +50,7 @@ _TO_POSTGRES = {
 }
 # A process that is frozen in the middle of a transaction must not hold its locks for ever, nor a caller wait for them for ever.
 _ON_POSTGRES = ("SET idle_in_transaction_session_timeout = '10s'", "SET statement_timeout = '30s'")
-_NICENESS = (
-    4  # a third of a core that the event loop keeps busy: with a tenth, what waits for the database grows and grows
-)
+_NICENESS = 4  # about a third of a core that the loop keeps busy; with a tenth, the writer falls ever further behind
 
 
 class DatabaseUrlRefused(schema.SchemaError):
