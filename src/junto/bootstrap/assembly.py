@@ -25,6 +25,7 @@ from junto.routing.facts import Policy, Strategy
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from junto.bootstrap.convening import Councils
     from junto.bootstrap.fleet import Fleet
     from junto.catalog.board import LiveBoard
     from junto.catalog.prices import PriceTable
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
 class Assembly:
     """Holds what a runtime is made from, and makes it."""
 
-    def __init__(self, fleet: Fleet, board: LiveBoard) -> None:
+    def __init__(self, fleet: Fleet, board: LiveBoard, councils: Councils) -> None:
         self._fleet = fleet
         self._board = board
+        self._councils = councils
         self._version = 0
         self._warned: tuple[str, ...] = ()
 
@@ -53,7 +55,8 @@ class Assembly:
         """A new runtime; does not put it in force."""
         self._version += 1
         today = dt.datetime.now(dt.UTC).date()
-        snapshot = build(catalog_spec(settings, backends, prices), found, self._board, self._version, on=today)
+        spec = catalog_spec(settings, backends, prices, councils=self._councils.book.names())
+        snapshot = build(spec, found, self._board, self._version, on=today)
         self._warn(snapshot.warnings)
         return Runtime(
             snapshot=snapshot,
@@ -80,7 +83,19 @@ class Assembly:
         }
         for target in targets.values():
             self._fleet.employ(target.deployment.backend, target)
-        return targets
+        return targets | {council.key: self._council(council) for council in snapshot.councils}
+
+    def _council(self, deployment: DeploymentFacts) -> Target:
+        headers = target_headers(deployment)
+        return Target(
+            deployment=deployment,
+            provider=self._councils.provider,
+            deadlines=Deadlines(),
+            cold_deadlines=Deadlines(),
+            slots=None,
+            headers=headers,
+            head_lines=lines_of(headers),
+        )
 
     def _warn(self, warnings: tuple[str, ...]) -> None:
         for warning in warnings:
@@ -95,7 +110,9 @@ def _as_it_takes_it(provider: Provider, deployment: DeploymentFacts) -> Provider
     return Respelling(provider) if speaks_openai and respells_limit(deployment.upstream_model) else provider
 
 
-def catalog_spec(settings: Settings, backends: Sequence[BackendSettings], prices: PriceTable) -> CatalogSpec:
+def catalog_spec(
+    settings: Settings, backends: Sequence[BackendSettings], prices: PriceTable, *, councils: tuple[str, ...] = ()
+) -> CatalogSpec:
     """The operator's configuration in the catalog's words."""
     return CatalogSpec(
         backends=tuple(_backend_spec(backend) for backend in backends),
@@ -111,6 +128,7 @@ def catalog_spec(settings: Settings, backends: Sequence[BackendSettings], prices
         fallbacks={name: tuple(targets) for name, targets in settings.fallbacks.items()},
         strategy=Strategy(settings.routing.strategy),
         policy=Policy(prefer_loaded=settings.routing.prefer_loaded, max_attempts=settings.routing.max_attempts),
+        councils=councils,
     )
 
 

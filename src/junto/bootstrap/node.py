@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from junto.bootstrap.admin_key import AdminKey, admin_key
 from junto.bootstrap.agents import Agents, open_agents
 from junto.bootstrap.assembly import Assembly
+from junto.bootstrap.convening import Councils
 from junto.bootstrap.coordination import Coordination, open_coordination
+from junto.bootstrap.councils_stored import open_stored_councils
 from junto.bootstrap.fleet import Fleet, MakeSlots
 from junto.bootstrap.identity import Identity, open_identity
 from junto.bootstrap.money import Money, open_money
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AsyncExitStack
 
+    from junto.council.library import CouncilLibrary
     from junto.gateway.exchange import Exchange
     from junto.identity.principal import Principal
     from junto.ports.clock import Clock
@@ -63,6 +66,8 @@ class Node:
     routing: Routing
     prompts: Prompts
     agents: Agents
+    councils: Councils
+    council_library: CouncilLibrary
     pipeline: Pipeline
     loader: Loader
 
@@ -89,7 +94,8 @@ async def open_node(settings: Settings, given: Given, stack: AsyncExitStack) -> 
     replicas = Replicas(partial(read_versions, storage.sessions), coordination.signals)
     identity = await open_identity(storage.sessions, replicas, clock, admin_digest=key.digest)
     money = open_money(storage.sessions, replicas, clock, stack, data_dir=settings.data_dir, replayed=storage.replayed)
-    operation = _operation(settings, given, identity, stack)
+    councils = Councils(settings, clock=clock, observer=lambda: observing.observer)
+    operation = _operation(settings, given, identity, stack, councils)
     observing = await open_observing(
         settings,
         build=build,
@@ -102,6 +108,11 @@ async def open_node(settings: Settings, given: Given, stack: AsyncExitStack) -> 
     routing = open_routing(storage.sessions, replicas, operation.current)
     prompts = await open_prompts(storage.sessions, replicas, identity.directory, settings)
     operation.on_reload(prompts.follow)
+    operation.on_reload(councils.follow)
+    councils.on_change(operation.reassemble)
+    council_library = open_stored_councils(
+        storage.sessions, replicas, book=lambda: councils.book, receive=councils.take_stored
+    )
     agents = open_agents(storage.sessions, replicas, identity.directory, clock)
     tasks = Tasks(routing.routes, prompts.shelf)
     pipeline = _pipeline(given, storage, coordination, money, operation, observing, tasks)
@@ -121,20 +132,24 @@ async def open_node(settings: Settings, given: Given, stack: AsyncExitStack) -> 
         routing=routing,
         prompts=prompts,
         agents=agents,
+        councils=councils,
+        council_library=council_library,
         pipeline=pipeline,
         loader=loader,
     )
 
 
-def _operation(settings: Settings, given: Given, identity: Identity, stack: AsyncExitStack) -> Operation:
+def _operation(
+    settings: Settings, given: Given, identity: Identity, stack: AsyncExitStack, councils: Councils
+) -> Operation:
     board = LiveBoard()
     fleet = Fleet(board, given.clock, make=given.make_provider, make_slots=given.make_slots)
     stack.push_async_callback(fleet.close)
     return Operation(
         settings,
-        read_settings=given.read_settings,
+        read_settings=lambda: councils.read(given.read_settings()),
         fleet=fleet,
-        assembly=Assembly(fleet, board),
+        assembly=Assembly(fleet, board, councils),
         board=board,
         clock=given.clock,
         make_authenticator=identity.authenticator,

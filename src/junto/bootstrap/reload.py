@@ -76,7 +76,7 @@ class Operation:
         self._calendar: asyncio.Task[None] | None = None
         self._followers: list[Callable[[Settings], Awaitable[list[str]]]] = []
         self._log = structlog.get_logger()
-        self.heartbeats = Heartbeats(clock=clock, on_change=self._reassemble)
+        self.heartbeats = Heartbeats(clock=clock, on_change=self.reassemble)
         self.authenticator = self._make_authenticator(settings)
         self.current = Current(assembly.assemble(settings, (), self._prices, {}))
 
@@ -152,7 +152,7 @@ class Operation:
 
     def _swap(self) -> None:
         """Put what was prepared in force; what it replaces ends with its last request."""
-        self._reassemble()
+        self.reassemble()
         self._fleet.let_go()
         self._fleet.grant_slots()
 
@@ -171,9 +171,10 @@ class Operation:
             await asyncio.sleep(_CALENDAR_SECONDS)
             if self._clock.wall_ms() // _DAY_MS != day:
                 day = self._clock.wall_ms() // _DAY_MS
-                self._reassemble()
+                self.reassemble()
 
-    def _reassemble(self) -> None:
+    def reassemble(self) -> None:
+        """Make the runtime anew from what is in force, and swap it in."""
         self._in_force = self._settings
         self.authenticator = self._make_authenticator(self._settings)
         self.current.runtime = self._assembly.assemble(

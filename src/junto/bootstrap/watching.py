@@ -1,8 +1,9 @@
-"""Notices when the configuration or the operator's prices change on disk, also when prices appear that were not there."""
+"""Notices when the configuration, the operator's prices or councils change on disk, also when prices appear that were not there."""
 
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from junto.settings.model import Settings
 
 _LOOK_SECONDS = 2.0
+_MOST_FILES = 256  # of a folder that are looked at
 
 
 async def watch(settings: Settings, reload: Callable[[], Awaitable[None]]) -> None:
@@ -35,7 +37,7 @@ async def watch(settings: Settings, reload: Callable[[], Awaitable[None]]) -> No
 async def look_at(
     files: Sequence[Path], reload: Callable[[], Awaitable[None]], *, every: float = _LOOK_SECONDS
 ) -> None:
-    """Call `reload` when one of these files appears, changes or goes, until cancelled."""
+    """Call `reload` when one of these files, or a file in one of these folders, appears, changes or goes, until cancelled."""
     known = [_state(file) for file in files]
     while files:
         await asyncio.sleep(every)
@@ -46,18 +48,20 @@ async def look_at(
 
 
 def _elsewhere(settings: Settings) -> list[Path]:
-    """The place of prices outside the configuration's folder."""
+    """The folder of councils, and the place of prices outside the configuration's folder."""
     file = settings.data_dir.resolve() / PRICING_FILE
     beside = None if settings.config_file is None else settings.config_file.resolve().parent
-    return [] if file.parent == beside else [file]
+    return [settings.councils_dir.resolve(), *([] if file.parent == beside else [file])]
 
 
-def _state(file: Path) -> tuple[int, int, int] | None:
+def _state(place: Path) -> tuple[object, ...] | None:
+    """What changes when a file does, or a file of a folder."""
     try:
-        found = file.stat()
+        found = place.stat()
+        within = sorted(islice(place.iterdir(), _MOST_FILES)) if place.is_dir() else ()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return found.st_ino, found.st_mtime_ns, found.st_size, *(_state(file) for file in within if file.is_file())
 
 
 async def _watch_folder(folder: Path, names: set[str], reload: Callable[[], Awaitable[None]]) -> None:

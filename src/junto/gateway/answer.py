@@ -218,7 +218,7 @@ class Answer:
     def _break_off(self, failure: UpstreamFailure) -> bytes:
         self.passage.close()
         self._end_attempt(Ending.FAILED, failure)
-        error: JuntoError = UpstreamFailed(BROKEN_OFF, reasons=[failure.kind.value])
+        error: JuntoError = failure.refusal or UpstreamFailed(BROKEN_OFF, reasons=[failure.kind.value])
         try:
             self._record(outcome=Outcome.ERROR, error=error)
         except JuntoError as unrecorded:

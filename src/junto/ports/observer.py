@@ -56,6 +56,26 @@ class AttemptObserver(Observer, SwapObserver, Protocol):
     """Sees attempts, and the swaps that they make a backend do."""
 
 
+class CouncilEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A council's sitting came to its end. `kind` is what its answer is: synthesis, single, side_by_side, best or failed."""
+
+    template: str
+    kind: str
+    degraded: bool
+    members: int
+    missing: int
+    milliseconds: int
+    tokens: int
+    cost_nano: int
+
+
+class CouncilObserver(Protocol):
+    """Sees councils. The same rules as for an Observer."""
+
+    def council_ended(self, council: CouncilEnded) -> None:
+        """A sitting ended by itself; one whose caller went away did not."""
+
+
 class DispatchEnded(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of a worker at a job, from its claim to its end. Times are milliseconds since the epoch."""
 

@@ -51,6 +51,7 @@ def load(
             "config_file": file,
             "pricing_file": _pricing_file(file, settings.data_dir),
             "prompts_dir": beside / settings.prompts_dir,
+            "councils_dir": beside / settings.councils_dir,
         }
     )
 
@@ -88,6 +89,7 @@ def parse(
             **dict(settings),
             "data_dir": _home_expanded(settings.data_dir, environ),
             "prompts_dir": _home_expanded(settings.prompts_dir, environ),
+            "councils_dir": _home_expanded(settings.councils_dir, environ),
             "backends": (*backends, *made),
         },
         admin_key=secret_of(environ, "JUNTO_ADMIN_KEY"),

@@ -218,6 +218,7 @@ class FileSettings(_Strict):
     server: Annotated[ServerSettings, Section] = ServerSettings()
     data_dir: Annotated[Path, PlainValidator(_path)] = Path("data")
     prompts_dir: Annotated[Path, PlainValidator(_path)] = Path("prompts")
+    councils_dir: Annotated[Path, PlainValidator(_path)] = Path("councils")
     database_url: DatabaseUrl | None = None
     redis_url: RedisUrl | None = None
     auth: Annotated[AuthSettings, Section] = AuthSettings()

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from junto.core.exchange import ExchangeRecord
     from junto.ports.observer import (
+        CouncilEnded,
+        CouncilObserver,
         DispatchEnded,
         JobEnded,
         JobObserver,
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
 class Observers:
     """Tells each observer in turn. One that raises is logged the first time, and told again the next time.
 
-    `swaps`, `refusals` and `jobs` are those that see these; all that is told of is told through this one object.
+    `swaps`, `refusals`, `jobs` and `councils` are those that see these; all that is told of is told through this one object.
     """
 
-    __slots__ = ("_failed", "_jobs", "_observers", "_refusals", "_swaps")
+    __slots__ = ("_councils", "_failed", "_jobs", "_observers", "_refusals", "_swaps")
 
     def __init__(
         self,
@@ -35,11 +37,13 @@ class Observers:
         swaps: Sequence[SwapObserver] = (),
         refusals: Sequence[RefusalObserver] = (),
         jobs: Sequence[JobObserver] = (),
+        councils: Sequence[CouncilObserver] = (),
     ) -> None:
         self._observers = observers
         self._swaps = tuple(swaps)
         self._refusals = tuple(refusals)
         self._jobs = tuple(jobs)
+        self._councils = tuple(councils)
         self._failed: set[int] = set()
 
     def exchange_ended(self, record: ExchangeRecord) -> None:
@@ -74,6 +78,9 @@ class Observers:
 
     def dispatch_ended(self, dispatch: DispatchEnded) -> None:
         self._tell(self._jobs, lambda observer: observer.dispatch_ended(dispatch))
+
+    def council_ended(self, council: CouncilEnded) -> None:
+        self._tell(self._councils, lambda observer: observer.council_ended(council))
 
     def job_ended(self, job: JobEnded) -> None:
         self._tell(self._jobs, lambda observer: observer.job_ended(job))

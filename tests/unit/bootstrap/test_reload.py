@@ -10,6 +10,7 @@ import pytest
 from junto.bootstrap import reload
 from junto.bootstrap.assembly import Assembly
 from junto.bootstrap.clock import SystemClock
+from junto.bootstrap.convening import Councils
 from junto.bootstrap.fleet import Fleet
 from junto.bootstrap.known import known_providers
 from junto.bootstrap.reload import Operation, ReloadRefused
@@ -21,6 +22,7 @@ from junto.identity.principal import Principal
 from junto.providers.fake import Fake
 from junto.settings.load import parse
 from junto.settings.model import ServeOptions
+from junto.telemetry.observers import Observers
 
 if TYPE_CHECKING:
     from junto.settings.model import BackendSettings, Settings
@@ -65,7 +67,7 @@ class House:
             self.settings(),
             read_settings=self.settings,
             fleet=self.fleet,
-            assembly=Assembly(self.fleet, self.board),
+            assembly=Assembly(self.fleet, self.board, Councils(self.settings(), clock=clock, observer=Observers)),
             board=self.board,
             clock=clock,
             make_authenticator=self._authenticator,
