@@ -1,4 +1,7 @@
-"""Assembles channels: which of them are on, the way back for replies, and the endpoints that the web edge serves for them."""
+"""Assembles channels: which of them are on, the way back for replies, and the endpoints that the web edge serves for them.
+
+A channel's own modules are imported when it is on: they and the HTTP library behind them would be megabytes for nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from junto.channels.slack import PATH, SlackEvents, SlackReplies
-from junto.channels.slack_client import SlackClient
 from junto.ports.agents import Channel
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from junto.bootstrap.node import Given, Node
     from junto.channels.asgi import App
+    from junto.channels.slack import SlackReplies
     from junto.core.secret import Secret
     from junto.ports.agents import ChannelMessage
     from junto.settings.model import Settings, SlackSettings
@@ -36,6 +38,8 @@ class OpenChannels:
         """What to serve, by path; `accept` is the handler's."""
         if self.signing_secret is None:
             return {}
+        from junto.channels.slack import PATH, SlackEvents  # noqa: PLC0415
+
         slack = SlackEvents(
             self.signing_secret,
             agents=node.agents.shelf.all,
@@ -55,6 +59,8 @@ def open_channels(settings: Settings, given: Given, stack: AsyncExitStack) -> Op
     if not slack.bot_token or not slack.signing_secret:
         log.info("slack_off", reason="SLACK_BOT_TOKEN is not set" if not slack.bot_token else "no signing secret")
         return OpenChannels(deliver={}, signing_secret=None)
+    from junto.channels.slack import PATH  # noqa: PLC0415
+
     log.info("slack_on", path=PATH)
     replies = _slack_replies(slack, slack.bot_token, given)
     stack.push_async_callback(replies.close)
@@ -62,4 +68,7 @@ def open_channels(settings: Settings, given: Given, stack: AsyncExitStack) -> Op
 
 
 def _slack_replies(slack: SlackSettings, token: Secret, given: Given) -> SlackReplies:
+    from junto.channels.slack import SlackReplies  # noqa: PLC0415
+    from junto.channels.slack_client import SlackClient  # noqa: PLC0415
+
     return SlackReplies(SlackClient(token, jitter=given.jitter, api_url=slack.api_url))
