@@ -260,6 +260,32 @@ def test_jobs_are_listed_by_page_and_filter(house: House) -> None:
     assert house.junto.http.get("/jobs", params={"status": "gone"}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("Status", "Did you mean status?"), ("tasktype", "Did you mean task_type?"), ("zzz", "There are: ")],
+)
+def test_a_filter_that_there_is_none_of_is_refused_and_not_taken_for_none(house: House, name: str, hint: str) -> None:
+    refused = house.junto.http.get("/jobs", params={name: "pending"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (422, name)
+    assert hint in refused.json()["error"]["message"]
+
+
+def test_a_client_that_follows_too_many_jobs_at_once_is_told_so(house: House, local: Fake) -> None:
+    local._steps.clear()
+    local._steps.append(slow(0.02, 100))
+    id = house.later(model="local-model")
+    house.junto.call(lambda: setattr(house.junto.services.jobs.follower, "_most", 1))
+    with house.junto.http.stream("GET", f"/jobs/{id}/events") as first:
+        lines = first.iter_lines()  # kept: without it the stream would be closed
+        assert next(lines) == "event: status"
+        refused = house.junto.http.get(f"/jobs/{id}/events")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert "follows 1 jobs at once" in refused.json()["error"]["message"]
+    house.ended(id)
+    with house.junto.http.stream("GET", f"/jobs/{id}/events") as again:
+        assert (again.status_code, next(again.iter_lines())) == (200, "event: end")
+
+
 def test_the_ledger_has_each_job_once_and_its_exchange_not_at_all(house: House) -> None:
     made = house.junto.http.post(
         "/clients", json={"name": "payer", "scopes": ["jobs", "read-usage"]}, headers=house.junto.admin

@@ -5,35 +5,66 @@ The database says what is true, every two seconds; news make it quick. Text of a
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from junto.core.errors import RateLimited
 from junto.jobs.news import Told
 from junto.jobs.views import shown
 from junto.ports.jobs import Status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from junto.jobs.news import Listener, News
     from junto.ports.clock import Clock
     from junto.ports.jobs import Job, JobStore
 
 _LOOK_SECONDS: Final = 2.0
+MOST_FOLLOWED: Final = 64
 
 type Happening = tuple[str, dict[str, Any]]
 
 
 class Follower:
-    """Follows jobs for those who watch them."""
+    """Follows jobs for those who watch them; `most` at once for one client in this process: each looks at the database."""
 
-    def __init__(self, store: JobStore, news: News, clock: Clock, *, look: float = _LOOK_SECONDS) -> None:
+    def __init__(
+        self, store: JobStore, news: News, clock: Clock, *, look: float = _LOOK_SECONDS, most: int = MOST_FOLLOWED
+    ) -> None:
         self._store = store
         self._news = news
         self._clock = clock
         self._look = look
+        self._most = most
+        self._watching: Counter[str] = Counter()
 
-    async def follow(self, job: Job) -> AsyncIterator[Happening]:
-        """What happens to the job: `status`, `progress`, `text`, and `end` as the last; `beat` when nothing did."""
+    async def follow(self, job: Job, *, watcher: str) -> AsyncGenerator[Happening]:
+        """What happens to the job: `status`, `progress`, `text`, and `end` as the last; `beat` when nothing did.
+
+        Raises RateLimited, before anything else, for a watcher (a client) that follows as many as it may.
+        """
+        with self._place_for(watcher):
+            async for happening in self._follow(job):
+                yield happening
+
+    @contextmanager
+    def _place_for(self, watcher: str) -> Iterator[None]:
+        if self._watching[watcher] >= self._most:
+            raise RateLimited(
+                f"This client follows {self._most} jobs at once already, which is the most: read one to its end, or poll.",
+                retry_after=_LOOK_SECONDS,
+            )
+        self._watching[watcher] += 1
+        try:
+            yield
+        finally:
+            self._watching[watcher] -= 1
+            if not self._watching[watcher]:
+                del self._watching[watcher]
+
+    async def _follow(self, job: Job) -> AsyncIterator[Happening]:
         text = _Text()
         last: tuple[Status, int] | None = None
         tokens = 0

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from junto.core.errors import InvalidField
+from junto.core.near import did_you_mean
 from junto.core.sensitivity import parse_sensitivity
 from junto.jobs.submission import Submission
 from junto.jobs.views import error_of, shown
@@ -20,7 +22,7 @@ from junto.routing.routes import check_task_type
 from junto.web.deps import JobAccount, JobCaller, Services
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
     from junto.jobs.following import Happening
 
@@ -142,7 +144,18 @@ async def submit_job(  # noqa: PLR0917  one parameter a header
     return _answer(accepted.job, await _view(services, accepted.job), limits)
 
 
-@router.get("/jobs")
+_FILTERS = ("status", "task_type", "before", "limit")
+
+
+async def known_filters(request: Request) -> None:
+    """Refuse a filter that there is none of: whoever misspells one would be shown all jobs for some."""
+    for name in request.query_params:
+        if name not in _FILTERS:
+            hint = did_you_mean(name, _FILTERS) or f" There are: {', '.join(_FILTERS)}."
+            raise InvalidField(f"There is no filter {name[:100]!r}.{hint}", param=name[:100])
+
+
+@router.get("/jobs", dependencies=[Depends(known_filters)])
 async def list_jobs(  # noqa: PLR0917  one parameter a filter
     services: Services,
     caller: JobAccount,
@@ -171,8 +184,10 @@ async def show_job(job_id: JobId, services: Services, caller: JobAccount) -> dic
 async def follow_job(job_id: JobId, services: Services, caller: JobAccount) -> StreamingResponse:
     """What happens to the job, as server-sent events: status, progress, text as it grows, and the end as the last."""
     job = await services.jobs.get(caller, job_id)
+    happenings = services.follower.follow(job, watcher=caller.client_id or caller.client)
+    first = await anext(happenings, None)  # it is refused before anything is sent
     headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-    return StreamingResponse(_events(services.follower.follow(job)), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_events(first, happenings), media_type="text/event-stream", headers=headers)
 
 
 @router.delete("/jobs/{job_id}")
@@ -195,12 +210,17 @@ def _answer(job: Job, view: dict[str, Any], limits: Mapping[str, str] | None = N
     return Response(msgspec.json.encode(view), status_code=status, headers=headers, media_type="application/json")
 
 
-async def _events(happenings: AsyncIterator[Happening]) -> AsyncIterator[bytes]:
-    async for name, data in happenings:
-        yield b": nothing new\n\n" if name == "beat" else _event(name, data)
+async def _events(first: Happening | None, happenings: AsyncGenerator[Happening]) -> AsyncIterator[bytes]:
+    async with aclosing(happenings):
+        if first is not None:
+            yield _event(*first)
+        async for happening in happenings:
+            yield _event(*happening)
 
 
 def _event(name: str, data: dict[str, Any]) -> bytes:
+    if name == "beat":
+        return b": nothing new\n\n"
     return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(data))
 
 
