@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from junto.cli.chat import chat
@@ -18,7 +20,7 @@ from junto.cli.routing import app as routing
 from junto.cli.seed import seed
 from junto.cli.serve import serve
 from junto.cli.tenants import app as tenants
-from junto.cli.version import version
+from junto.cli.version import tell_version, version
 from junto.cli.worker import worker
 
 app = typer.Typer(
@@ -47,7 +49,12 @@ app.command()(version)
 
 
 @app.callback()
-def root() -> None:
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=tell_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """One door to every model."""
 
 

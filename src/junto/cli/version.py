@@ -1,8 +1,10 @@
-"""`junto version`: which Junto this is."""
+"""`junto version` and `junto --version`: which Junto this is."""
 
 from __future__ import annotations
 
 import platform
+
+import typer
 
 from junto.cli.options import JsonOption
 from junto.cli.output import print_json
@@ -18,3 +20,10 @@ def version(*, as_json: JsonOption = False) -> None:
         print_json({"version": build.version, "git_sha": build.git_sha, "python": python})
     else:
         print(f"junto {build.version} (git {build.git_sha}, Python {python})")
+
+
+def tell_version(value: bool) -> None:  # noqa: FBT001  an option's callback
+    """Print it and end, where the option asks for it."""
+    if value:
+        version()
+        raise typer.Exit
