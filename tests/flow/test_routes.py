@@ -278,6 +278,8 @@ def test_explain_knows_tasks_clients_and_abilities(house: House) -> None:
         "explained",
         "internal",
     )
+    named = house.done("POST", "/routing/explain", {"model": "task/explained", "client": "strict"})
+    assert named["client"] == told["client"]
     plain = house.done("POST", "/routing/explain", {"model": LOCAL})
     assert (plain["route"], plain["client"]) == (None, None)
     unknown = house.admin("POST", "/routing/explain", {"model": LOCAL, "needs": ["visoin"]})

@@ -29,7 +29,7 @@ def explain(
     model: Annotated[str, typer.Argument(help="A model, a group, BACKEND/MODEL, task/TYPE, or auto.")],
     *,
     task: Annotated[str | None, typer.Option(help="The task type that the request names besides.")] = None,
-    client: Annotated[str | None, typer.Option(help="The id of a client, whose policy counts then.")] = None,
+    client: Annotated[str | None, typer.Option(help="A client, by name or id, whose policy counts then.")] = None,
     sensitivity: Annotated[str | None, typer.Option(help="public, internal or confidential.")] = None,
     needs: Annotated[str, typer.Option(help="Abilities, with commas between: tools,vision,json_schema.")] = "",
     prompt_tokens: Annotated[int, typer.Option(min=0, help="How long the prompt is.")] = 0,

@@ -32,6 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it names folders of pr
 _RESERVED = frozenset({"admin", "anonymous"})  # the callers that are no clients
 _COMPARED = 500
 _SHOWN = 64
+_LISTED = 10
 
 
 class IssuedClient(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +101,19 @@ class Directory:
         if client is None:
             raise await self._no_client(client_id)
         return client
+
+    async def named_client(self, id_or_name: str) -> ClientRecord:
+        """One client by its id, or by its name where only one has it; raises NotFound, and InvalidField with the ids of several."""
+        found = await self._store.find_client(id_or_name)
+        if found is not None:
+            return found
+        named = await self._store.clients(ClientQuery(name=id_or_name, limit=_COMPARED))
+        if not named:
+            raise await self._no_client(id_or_name)
+        if len(named) > 1:
+            ids = ", ".join(f"{client.id} (tenant {client.tenant_id})" for client in named[:_LISTED])
+            raise InvalidField(f"Several clients are called {id_or_name[:_SHOWN]}: {ids}. Say which.", param="client")
+        return named[0]
 
     async def clients(self, query: ClientQuery) -> list[ClientRecord]:
         """A page of clients; `tenant_id` may be a name. Raises NotFound for an unknown tenant."""

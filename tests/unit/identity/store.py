@@ -89,7 +89,8 @@ class MemoryIdentity:
         return self._full(client_id) if client_id in self._clients else None
 
     async def clients(self, query: ClientQuery) -> list[ClientRecord]:
-        return [self._full(id) for id in sorted(self._clients)][: query.limit]
+        found = [self._full(id) for id in sorted(self._clients)]
+        return [client for client in found if query.name in {None, client.name}][: query.limit]
 
     async def rotate_key(self, client_id: str, key: NewKey, *, overlap_ms: int) -> ClientRecord | None:
         if client_id not in self._clients:

@@ -54,6 +54,19 @@ async def test_an_unknown_client_is_refused_with_the_id_of_a_near_name(house: Ho
         assert caught.value.message.endswith(f"Did you mean {issued.client.id} (webshop)?")
 
 
+async def test_a_client_is_found_by_its_name_where_only_one_has_it(house: House) -> None:
+    first = (await house.directory.create_client("default", ClientChanges(name="webshop"))).client
+    assert await house.directory.named_client("webshop") == await house.directory.named_client(first.id) == first
+    await house.directory.create_tenant(TenantChanges(name="acme"))
+    second = (await house.directory.create_client("acme", ClientChanges(name="webshop"))).client
+    with pytest.raises(InvalidField) as several:
+        await house.directory.named_client("webshop")
+    assert first.id in several.value.message
+    assert second.id in several.value.message
+    with pytest.raises(NotFound, match="webshop"):
+        await house.directory.named_client("webshp")
+
+
 async def test_a_tenant_is_found_by_its_id_and_by_its_name(house: House) -> None:
     tenant = await house.directory.create_tenant(TenantChanges(name="acme"))
     assert await house.directory.get_tenant("acme") == await house.directory.get_tenant(tenant.id) == tenant

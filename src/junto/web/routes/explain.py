@@ -41,7 +41,7 @@ _THERE_ARE = f" There are: {', '.join(_NAMES)}."
 
 
 class Question(Strict):
-    """A request as far as routing cares. With a `client` (its id), that one's policy counts."""
+    """A request as far as routing cares. With a `client` (its id, or its name where one client has it), that one's policy counts."""
 
     model: ModelName = AUTO
     task_type: Annotated[StrictStr, Field(max_length=200)] = ""
@@ -67,7 +67,7 @@ class Trial(Strict):
 async def explain_route(question: Question, services: Services, _: Admin) -> Any:
     """The plan for such a request, every kept and dropped candidate with its reason."""
     runtime = services.current.runtime
-    client = None if question.client is None else await services.directory.get_client(question.client)
+    client = None if question.client is None else await services.directory.named_client(question.client)
     routed = apply(services.routes.table, question.model, question.task_type)
     resolution = _resolution(services, question.model, routed)
     floor = Sensitivity.PUBLIC if client is None else client.min_sensitivity
