@@ -7,6 +7,7 @@ wait. SIGHUP: reload.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from junto.bootstrap.agent_jobs import open_handler
 from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.jobs import JobOptions, JobParts, open_jobs
 from junto.bootstrap.node import Given, Node, open_node
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
     from junto.ports.provider import Provider
     from junto.settings.model import BackendSettings, Settings
+
+
+class MetricsRefused(RuntimeError):
+    """The address for the worker's own metrics cannot be had; the message says what to do."""
 
 
 @asynccontextmanager
@@ -62,6 +68,7 @@ async def build_worker(
             works=True,
             options=options,
         )
+        open_handler(settings, node, parts, stack, {})  # what a server that is gone has accepted is answered here too
         yield node, parts
 
 
@@ -74,9 +81,9 @@ async def work(
     metrics_host: str = "127.0.0.1",
     options: JobOptions | None = None,
 ) -> None:
-    """Work until SIGINT or SIGTERM; raises OSError where the metrics' port cannot be had."""
+    """Work until SIGINT or SIGTERM; raises MetricsRefused where the metrics' port cannot be had."""
     async with build_worker(settings, read_settings=read_settings, options=options) as (node, parts):
-        listener = await _listener(node, metrics_host, metrics_port)
+        listener = await metrics_listener(node, metrics_host, metrics_port)
         try:
             stopped = asyncio.Event()
             background: set[asyncio.Task[None]] = set()
@@ -89,11 +96,19 @@ async def work(
                 await listener.stop()
 
 
-async def _listener(node: Node, host: str, port: int | None) -> MetricsListener | None:
+async def metrics_listener(node: Node, host: str, port: int | None) -> MetricsListener | None:
+    """What answers scrapers at that address, where one is given; raises MetricsRefused."""
     if port is None or node.observing.scrape is None:
         return None
     listener = MetricsListener(node.observing.scrape, host=host, port=port)
-    await listener.start()
+    try:
+        await listener.start()
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise MetricsRefused(
+            f"The worker cannot serve its metrics at {host}:{port} ({why}): is another worker there?"
+            " Choose another address with --metrics-port and --metrics-host, or leave them out."
+        ) from error
     return listener
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def worker(
     config: ConfigOption = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where this worker's journal lives; its own.")] = None,
-    metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics on this port.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Serve /metrics on this port.")] = None,
     metrics_host: Annotated[str, typer.Option(help="On this address; whoever reaches it may read.")] = "127.0.0.1",
     grace: Annotated[float, typer.Option(min=0, help="Seconds that running jobs may take when it is stopped.")] = 25.0,
 ) -> None:
@@ -52,6 +52,7 @@ def _run(settings: Settings, running: Callable[[], Coroutine[object, object, Non
     import structlog
     import uvloop
 
+    from junto.bootstrap.worker import MetricsRefused
     from junto.core.document import ConfigErrors
     from junto.core.errors import Overloaded
     from junto.storage.away import why
@@ -65,7 +66,7 @@ def _run(settings: Settings, running: Callable[[], Coroutine[object, object, Non
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(running())
-    except (DataDirInUse, SchemaError, ConfigErrors) as refused:
+    except (DataDirInUse, SchemaError, ConfigErrors, MetricsRefused) as refused:
         fail(str(refused))
     except Overloaded as away:
         fail(f"The database does not answer: {why(away)}")
