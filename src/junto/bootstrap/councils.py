@@ -91,10 +91,13 @@ def _text(path: str) -> str:
         is_link = error.errno == errno.ELOOP
         what = "is a symbolic link, and none is followed" if is_link else f"cannot be read: {error.strerror}"
         raise _error(path, f"The file {what}.") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise _error(path, "It is no file.")
-        data = file.read(LARGEST_FILE + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(LARGEST_FILE + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > LARGEST_FILE:
         raise _error(path, f"A template has {LARGEST_FILE} bytes at most.")
     try:

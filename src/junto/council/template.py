@@ -147,7 +147,7 @@ def _template(fields: Fields, name: str) -> Template:
         rounds=_rounds(fields),
         ranking=_ranking(fields, members),
         chair=_chair(fields, model, [member.name for member in members]),
-        quorum=_quorum(fields, len(members)),
+        quorum=_quorum(fields),
         deadline_s=fields.number("deadline_s", 1, LONGEST_DEADLINE_S) or DEFAULT_DEADLINE_S,
         budget_nano=None if budget is None else nano_from_usd(budget),
         max_tokens=max_tokens,
@@ -246,7 +246,10 @@ def _ranking(fields: Fields, members: Sequence[Member]) -> Ranking | None:
     return Ranking(reviewers=chosen, instruction=inner.text("instruction", longest=LONGEST_TEXT))
 
 
-def _quorum(fields: Fields, members: int) -> int:
+def _quorum(fields: Fields) -> int:
+    """The majority unless it says otherwise; members count that are wrong in something else too."""
+    named = fields.data.get("members")
+    members = len(named) if isinstance(named, list) else 0
     quorum = fields.whole("quorum", 1, MOST_MEMBERS)
     if quorum is not None and members and quorum > members:
         fields.complain(f"must be at most {members}, which is how many members there are, not {quorum}", "quorum")
@@ -281,11 +284,14 @@ def _fits(schema: Mapping[str, Any]) -> bool:
 def _model(fields: Fields, default: str) -> str:
     """A model, a group or `backend/model`. Whatever composes its answers itself would lead in circles."""
     name = fields.text("model", longest=LONGEST_MODEL, default=default, one_line=True)
+    wrong = ""
     if " " in name or not name.isprintable():
-        fields.complain("must be a name without spaces", "model")
+        wrong = "must be a name without spaces"
     elif name.startswith(_CIRCULAR) or name.removesuffix(":latest") == "auto":
-        fields.complain(f"must be a model or a group: {name[:LONGEST_NAME]} would lead in circles", "model")
-    return name
+        wrong = f"must be a model or a group: {name[:LONGEST_NAME]} would lead in circles"
+    if wrong:
+        fields.complain(wrong, "model")
+    return default if wrong else name
 
 
 def _sampling(fields: Fields) -> Sampling:
