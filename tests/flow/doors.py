@@ -139,6 +139,7 @@ DOORS: dict[Route, Door] = {
     ("GET", "/agents/{name}"): ADMIN,
     ("PATCH", "/agents/{name}"): ADMIN,
     ("DELETE", "/agents/{name}"): ADMIN,
+    ("POST", "/agents/{name}/messages"): INFERENCE,
     ("GET", "/agents/{name}/conversations"): ADMIN,
     ("GET", "/agents/{name}/conversations/{conversation_id}"): ADMIN,
     ("DELETE", "/agents/{name}/conversations/{conversation_id}"): ADMIN,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from junto.bootstrap.agent_jobs import AgentOptions, open_handler
 from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.ids import id_maker
 from junto.bootstrap.jobs import JobOptions, JobParts, admitting, open_jobs, works_here
@@ -23,6 +24,7 @@ from junto.web.services import WebServices
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from junto.agents.handler import Handler
     from junto.bootstrap.agents import Agents
     from junto.bootstrap.fleet import MakeSlots
     from junto.bootstrap.node import Node
@@ -48,6 +50,7 @@ class Services:
     heartbeats: Heartbeats
     jobs: JobParts
     agents: Agents
+    agent_handler: Handler
     new_admin_key: str | None
     keep_admin_key: Callable[[], None]
 
@@ -63,6 +66,7 @@ async def build(
     beat: bool = True,
     jitter: Callable[[], float] = random.random,
     job_options: JobOptions | None = None,
+    agent_options: AgentOptions | None = None,
 ) -> AsyncIterator[Services]:
     """A running Junto. `read_settings` is how a reload reads the configuration again; without `beat` nobody is probed."""
     given = Given(
@@ -88,19 +92,21 @@ async def build(
             works=works_here(settings),
             options=job_options,
         )
+        handler = open_handler(settings, node, jobs, stack, {}, agent_options)
         yield Services(
-            app=build_app(_web_services(given, node, jobs)),
+            app=build_app(_web_services(given, node, jobs, handler)),
             operation=node.operation,
             pipeline=node.pipeline,
             heartbeats=node.operation.heartbeats,
             jobs=jobs,
             agents=node.agents,
+            agent_handler=handler,
             new_admin_key=node.admin_key.new,
             keep_admin_key=partial(node.admin_key.keep, settings.data_dir),
         )
 
 
-def _web_services(given: Given, node: Node, jobs: JobParts) -> WebServices:
+def _web_services(given: Given, node: Node, jobs: JobParts, handler: Handler) -> WebServices:
     operation, storage, observing = node.operation, node.storage, node.observing
     return WebServices(
         build=node.build,
@@ -119,6 +125,7 @@ def _web_services(given: Given, node: Node, jobs: JobParts) -> WebServices:
         traffic=node.routing.traffic,
         prompts=node.prompts.library,
         agents=node.agents.directory,
+        agent_handler=handler,
         budgeting=node.money.budgeting,
         money=node.money.store,
         recorder=storage.journal,

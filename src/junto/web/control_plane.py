@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from junto.web.errors import install_error_handlers
 from junto.web.routes import (
     admin,
+    agent_messages,
     agents,
     anthropic_models,
     budgets,
@@ -63,6 +64,7 @@ def build_control_plane(services: WebServices) -> FastAPI:
         usage,
         webhooks,
         agents,
+        agent_messages,
         metrics,
         admin,
     ):

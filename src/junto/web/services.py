@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from junto.agents.directory import AgentDirectory
+    from junto.agents.handler import Handler
     from junto.catalog.route_book import RouteBook
     from junto.catalog.tasks import Routes
     from junto.core.secret import Secret
@@ -63,6 +64,7 @@ class WebServices:
     traffic: RecordedTraffic
     prompts: PromptLibrary
     agents: AgentDirectory
+    agent_handler: Handler
     budgeting: Budgeting
     money: MoneyStore
     recorder: Recorder
