@@ -198,7 +198,7 @@ class Purse:
                 account.doubtful = True
             raise
         for account, credit, got in zip(short, credits, drawn, strict=True):
-            self._fill(account, credit, got, now)
+            self._fill(account, credit, got, now, nano)
 
     def _credit_to_fill(self, account: Account, now: float) -> Credit:
         """The account's credit, or a new one where the present one cannot be relied on any more."""
@@ -206,8 +206,9 @@ class Purse:
             return Credit(self._new_id())
         return account.credit
 
-    def _fill(self, account: Account, credit: Credit, got: Drawn | None, now: float) -> None:
-        credit.free = BOUNDLESS if got is None else credit.free + got.amount
+    def _fill(self, account: Account, credit: Credit, got: Drawn | None, now: float, nano: int) -> None:
+        """Take what was drawn, for a request of `nano`; a budget that was removed holds back nothing, however much is asked."""
+        credit.free = BOUNDLESS + nano if got is None else credit.free + got.amount
         if credit is not account.credit:
             self._leave(account, credit)
         account.good_until = now + self._lease * _MARGIN
@@ -222,12 +223,14 @@ class Purse:
         account.credit, account.doubtful = credit, False
 
     async def _return(self, accounts: Sequence[Account]) -> None:
-        amounts = {account.credit.id: account.credit.free for account in accounts}
-        if not amounts:
-            return
+        amounts = {
+            account.credit.id: account.credit.free for account in accounts if account.credit.free < BOUNDLESS // 2
+        }
         for account in accounts:
             account.credit.free = 0
             account.refusal = None
+        if not amounts:  # of a budget that was removed nothing is to be given back
+            return
         try:
             await self._store.give_back(amounts)
         except BaseException:

@@ -57,6 +57,7 @@ class Bank:
     vaults: dict[str, Vault] = field(default_factory=dict)
     rows: dict[str, Row] = field(default_factory=dict)
     draws: int = 0
+    draws_left: int = 1_000_000
     sweeps: int = 0
     away: bool = False
     loses_answers: bool = False
@@ -64,6 +65,8 @@ class Bank:
 
     async def draw(self, holder: str, wanted: Sequence[Wanted], *, lease_ms: int) -> Sequence[Drawn | None]:
         self.draws += 1
+        self.draws_left -= 1
+        assert self.draws_left >= 0, "it draws without end"
         if self.gate is not None:
             await self.gate.wait()
         await asyncio.sleep(0)
@@ -80,6 +83,7 @@ class Bank:
         await asyncio.sleep(0)
         self._refuse_if(self.away)
         for id, nano in amounts.items():
+            assert 0 <= nano < 1 << 63, "a database takes no such amount"
             self._take(id, nano)
         self._refuse_if(self.loses_answers)
 

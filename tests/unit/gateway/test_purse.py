@@ -419,3 +419,24 @@ async def test_accounts_that_nobody_uses_are_forgotten_but_not_while_they_hold_m
     await purse.renew()
     assert list(purse._accounts) == ["c"]
     assert held.nano == DIME
+
+
+@pytest.mark.parametrize("nano", [5, (1 << 62) - 5, 1 << 62, (1 << 62) + 1, 1 << 70])
+async def test_a_budget_that_was_removed_holds_back_nothing_however_much_is_asked(nano: int) -> None:
+    client = budget("c", 100)
+    bank, clock = Bank(), HandClock()
+    purse = Purse(bank, clock, holder="node:1")
+    holds = [await purse.acquire((client,), nano) for _ in range(3)]
+    assert [hold.nano for hold in holds] == [nano] * 3
+    assert bank.draws <= 3
+    for hold in holds:
+        hold.settle(7)
+    await purse.stop()
+
+
+async def test_a_budget_that_is_lowered_and_removed_gives_nothing_back() -> None:
+    bank = Bank()
+    purse = Purse(bank, HandClock(), holder="node:1")
+    hold = await purse.acquire((budget("c", 100),), 1 << 70)
+    lowered = await purse.acquire((budget("c", 50),), 10)
+    assert (hold.nano, lowered.nano) == (1 << 70, 10)
