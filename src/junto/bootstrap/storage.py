@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
@@ -17,6 +18,7 @@ from junto.storage.flusher import Flusher
 from junto.storage.folding import answer_folder
 from junto.storage.journal import Journal
 from junto.storage.lock import DataDirLock
+from junto.storage.repositories.conversations_rows import purge_conversations
 from junto.storage.repositories.ledger import LedgerWriter
 from junto.storage.retention import Retention
 from junto.storage.sealing import Sealer
@@ -91,10 +93,11 @@ async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) 
     flusher = Flusher(journal, writer)
     flusher.start()
     stack.push_async_callback(flusher.stop)
-    if settings.storage.retention_days is not None:
-        retention = Retention(sessions, clock, days=settings.storage.retention_days)
-        retention.start()
-        stack.push_async_callback(retention.stop)
+    retention = Retention(
+        sessions, clock, days=settings.storage.retention_days, along=[partial(purge_conversations, sessions)]
+    )
+    retention.start()
+    stack.push_async_callback(retention.stop)
     wires = {wire.name: wire for wire in INFERENCE.values()}
     exchanges = StoredExchanges(
         sessions,

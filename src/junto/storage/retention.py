@@ -1,10 +1,13 @@
-"""The background service that deletes exchanges, bodies and all, when they are older than the operator keeps them."""
+"""The background service that deletes exchanges, bodies and all, when they are older than the operator keeps them.
+
+What else has a time to live (conversations) is given at the start, and deleted in the same sweeps.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 from sqlalchemy import delete, select
@@ -14,6 +17,8 @@ from junto.storage.sessions import OPERATOR
 from junto.storage.tables.exchanges import BODIES, EXCHANGES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from junto.ports.clock import Clock
     from junto.storage.sessions import Sessions
 
@@ -23,18 +28,29 @@ _DAY_MS = 24 * 60 * 60 * 1000
 _PAGES_PER_VACUUM = 256
 
 
+class Purge(Protocol):
+    """What has a time to live of its own."""
+
+    async def __call__(self, *, limit: int) -> int:
+        """Delete at most so many that are over it; how many went."""
+
+
 class Retention:
-    """Sweeps at start and every `interval` seconds after that; deletes in small transactions, so that flushing goes on."""
+    """Sweeps at start and every `interval` seconds after that; deletes in small transactions, so that flushing goes on.
+
+    `days` is how long exchanges are kept (None: for ever); each of `along` deletes what else is too old.
+    """
 
     def __init__(
         self,
         sessions: Sessions,
         clock: Clock,
         *,
-        days: int,
+        days: int | None,
         interval: float = 3600.0,
         batch_rows: int = 500,
         pause: float = 0.02,
+        along: Sequence[Purge] = (),
     ) -> None:
         self._sessions = sessions
         self._clock = clock
@@ -42,6 +58,7 @@ class Retention:
         self._interval = interval
         self._batch_rows = batch_rows
         self._pause = pause
+        self._purges: tuple[Purge, ...] = (*(() if days is None else (self._delete_exchanges,)), *along)
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -58,15 +75,15 @@ class Retention:
             await task
 
     async def sweep(self) -> int:
-        """Delete what is too old and give the space back to the file system; returns how many exchanges went."""
-        before_ms = self._clock.wall_ms() - self._days * _DAY_MS
+        """Delete what is too old and give the space back to the file system; returns how many exchanges and others went."""
         deleted = 0
-        while not self._stopping.is_set():
-            count = await self._delete_batch(before_ms)
-            deleted += count
-            if count < self._batch_rows:
-                break
-            await self._wait(self._pause)
+        for purge in self._purges:
+            while not self._stopping.is_set():
+                count = await purge(limit=self._batch_rows)
+                deleted += count
+                if count < self._batch_rows:
+                    break
+                await self._wait(self._pause)
         if deleted:
             await self._give_space_back()
         return deleted
@@ -86,10 +103,9 @@ class Retention:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    async def _delete_batch(self, before_ms: int) -> int:
-        first = (
-            select(EXCHANGES.c.id, EXCHANGES.c.started_ms).order_by(EXCHANGES.c.id).limit(self._batch_rows).subquery()
-        )
+    async def _delete_exchanges(self, *, limit: int) -> int:
+        before_ms = self._clock.wall_ms() - (self._days or 0) * _DAY_MS
+        first = select(EXCHANGES.c.id, EXCHANGES.c.started_ms).order_by(EXCHANGES.c.id).limit(limit).subquery()
         oldest = select(first.c.id).where(first.c.started_ms < before_ms)
         async with self._sessions.write(OPERATOR) as session:
             await session.execute(delete(BODIES).where(BODIES.c.id.in_(oldest)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from junto.core.errors import NotFound
@@ -20,7 +20,7 @@ from junto.storage.repositories.conversations_rows import (
     inbox_rows,
     of_agent,
     opened,
-    outlived,
+    purge_conversations,
     sealed,
     turn_of,
     turn_row,
@@ -55,6 +55,7 @@ class StoredConversations:
     """Implements ports.agents.ConversationStore. `make_id` takes a kind (`cnv`, `msg`) and gives an id that sorts by time."""
 
     def __init__(self, sessions: Sessions, *, make_id: Callable[[str], str]) -> None:
+        self._sessions = sessions
         self._transaction = Transactions(sessions)
         self._make_id = make_id
 
@@ -229,15 +230,7 @@ class StoredConversations:
             return bool(await delete_conversations(session, asked))
 
     async def purge(self, *, limit: int) -> int:
-        async with self._transaction(OPERATOR, reading=True) as session:
-            found = await session.execute(outlived(session).limit(limit))
-            keys = [(row.tenant_id, row.id) for row in found]
-        if not keys:
-            return 0
-        async with self._transaction(OPERATOR) as session:
-            by_index = CONVERSATIONS.c.id.in_([id for _, id in keys])
-            still = outlived(session).where(by_index, tuple_(CONVERSATIONS.c.tenant_id, CONVERSATIONS.c.id).in_(keys))
-            return await delete_conversations(session, still)
+        return await purge_conversations(self._sessions, limit=limit)
 
 
 async def _agent_id(session: Session, message: ChannelMessage, *, lock: bool = True) -> str:

@@ -12,12 +12,13 @@ from junto.core.usage import estimate_tokens
 from junto.ports.agents import Attachment, Channel, ChannelMessage, Conversation, InboxEntry, Role, Turn
 from junto.storage.bodies import Packed, Packer, unpack
 from junto.storage.sealing import unsealed
+from junto.storage.sessions import OPERATOR
 from junto.storage.tables.agents import AGENTS, CONVERSATIONS, INBOX, TURNS
 
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping, Select
 
-    from junto.storage.sessions import Session
+    from junto.storage.sessions import Session, Sessions
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -160,7 +161,7 @@ def of_agent(session: Session, tenant_id: str, agent: str) -> Select[Any]:
     )
 
 
-def outlived(session: Session) -> Select[Any]:
+def _outlived(session: Session) -> Select[Any]:
     """Conversations whose last message is older than their agent keeps them."""
     theirs = (AGENTS.c.tenant_id == CONVERSATIONS.c.tenant_id) & (AGENTS.c.id == CONVERSATIONS.c.agent_id)
     return (
@@ -175,6 +176,18 @@ def turns_in(session: Session, tenant_id: str, conversation_id: str) -> Select[A
     """What was said in a conversation."""
     mine = (TURNS.c.tenant_id == tenant_id) & (TURNS.c.conversation_id == conversation_id)
     return select(TURNS).where(session.within(TURNS), mine)
+
+
+async def purge_conversations(sessions: Sessions, *, limit: int) -> int:
+    """Delete at most so many conversations that are over their agent's retention; how many went."""
+    async with sessions.read(OPERATOR) as session:
+        keys = [(row.tenant_id, row.id) for row in await session.execute(_outlived(session).limit(limit))]
+    if not keys:
+        return 0
+    async with sessions.write(OPERATOR) as session:
+        by_index = CONVERSATIONS.c.id.in_([id for _, id in keys])
+        still = _outlived(session).where(by_index, tuple_(CONVERSATIONS.c.tenant_id, CONVERSATIONS.c.id).in_(keys))
+        return await delete_conversations(session, still)
 
 
 async def delete_conversations(session: Session, asked: Select[Any]) -> int:
