@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from junto.bootstrap.agent_jobs import AgentOptions, open_handler
+from junto.bootstrap.channels import open_channels
 from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.ids import id_maker
 from junto.bootstrap.jobs import JobOptions, JobParts, admitting, open_jobs, works_here
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from junto.agents.handler import Handler
     from junto.bootstrap.agents import Agents
+    from junto.bootstrap.channels import OpenChannels
     from junto.bootstrap.fleet import MakeSlots
     from junto.bootstrap.node import Node
     from junto.bootstrap.reload import Operation
@@ -92,9 +94,10 @@ async def build(
             works=works_here(settings),
             options=job_options,
         )
-        handler = open_handler(settings, node, jobs, stack, {}, agent_options)
+        channels = open_channels(settings, given, stack)
+        handler = open_handler(settings, node, jobs, stack, channels.deliver, agent_options)
         yield Services(
-            app=build_app(_web_services(given, node, jobs, handler)),
+            app=build_app(_web_services(given, node, jobs, handler, channels)),
             operation=node.operation,
             pipeline=node.pipeline,
             heartbeats=node.operation.heartbeats,
@@ -106,7 +109,7 @@ async def build(
         )
 
 
-def _web_services(given: Given, node: Node, jobs: JobParts, handler: Handler) -> WebServices:
+def _web_services(given: Given, node: Node, jobs: JobParts, handler: Handler, channels: OpenChannels) -> WebServices:
     operation, storage, observing = node.operation, node.storage, node.observing
     return WebServices(
         build=node.build,
@@ -142,5 +145,5 @@ def _web_services(given: Given, node: Node, jobs: JobParts, handler: Handler) ->
         follower=jobs.follower,
         webhooks=jobs.outbound.store,
         webhook_key=jobs.outbound.key_of,
-        channels={},
+        channels=channels.endpoints(node, given, handler.accept, id_maker(given.clock)),
     )
