@@ -14,6 +14,7 @@ import structlog
 
 from junto.channels.asgi import CallerGone, header, read_body, send_whole
 from junto.channels.slack_agents import agents_for
+from junto.channels.slack_client import Posted
 from junto.channels.slack_events import Challenge, Ignored, Said, parse_event, place_of
 from junto.channels.slack_mrkdwn import posts
 from junto.channels.slack_signature import SIGNATURE, TIMESTAMP, is_signed
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 PATH: Final = "/channels/slack/events"
 LARGEST_EVENT: Final = 1024 * 1024
 ACKNOWLEDGED_WITHIN: Final = 2.5  # seconds; after 3 Slack has hung up and comes again
+DELIVERED_WITHIN: Final = 45.0  # seconds; other nodes take a reply for forgotten after a minute, and bring it too
 _MOST_BEGUN = 1_000
 _JSON = (b"content-type", b"application/json")
 _DO_NOT_COME_BACK = (b"x-slack-no-retry", b"1")
@@ -136,8 +138,9 @@ class SlackEvents:
 class SlackReplies:
     """Brings replies back to where the message was said. Of one that was taken in part, this process posts the rest later."""
 
-    def __init__(self, client: SlackClient) -> None:
+    def __init__(self, client: SlackClient, *, within: float = DELIVERED_WITHIN) -> None:
         self._client = client
+        self._within = within
         self._begun: dict[tuple[str, str, str], int] = {}  # how many posts of an unfinished reply Slack has taken
         self._log = structlog.get_logger()
 
@@ -151,16 +154,22 @@ class SlackReplies:
             self._log.warning("slack_undeliverable", agent=message.agent, reason="no place")
             return True
         key = (message.tenant_id, message.agent, message.message_id)
-        parts = posts(text)
-        for number in range(self._begun.pop(key, 0), len(parts)):
-            posted = await self._client.post(place.channel, place.thread, parts[number])
-            if posted.failure:
-                event = "slack_undeliverable" if posted.hopeless else "slack_undelivered"
-                self._log.warning(event, agent=message.agent, channel=place.channel, reason=posted.failure)
-                if number and not posted.hopeless:
-                    self._keep(key, number)
-                return posted.hopeless
-        return True
+        parts, taken = posts(text), self._begun.pop(key, 0)
+        posted = Posted()
+        try:
+            async with asyncio.timeout(self._within):
+                while taken < len(parts) and not posted.failure:
+                    posted = await self._client.post(place.channel, place.thread, parts[taken])
+                    taken += not posted.failure
+        except TimeoutError:
+            posted = Posted(failure=f"Not all of it was taken within {self._within:g} s.", passing=True)
+        if not posted.failure:
+            return True
+        event = "slack_undeliverable" if posted.hopeless else "slack_undelivered"
+        self._log.warning(event, agent=message.agent, channel=place.channel, reason=posted.failure)
+        if taken and not posted.hopeless:
+            self._keep(key, taken)
+        return posted.hopeless
 
     async def close(self) -> None:
         """Let go of what is open; safe to call twice."""

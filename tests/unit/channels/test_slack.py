@@ -258,6 +258,18 @@ async def test_a_long_reply_is_posted_in_order_until_one_is_not_taken() -> None:
     assert [post[2] for post in client.posted] == [posts(text)[0], posts(text)[1], *posts(text)[1:]]
 
 
+async def test_a_reply_that_takes_too_long_is_left_for_later() -> None:
+    class Slow(Client):
+        async def post(self, channel: str, thread: str, text: str) -> Posted:
+            if self.posted:
+                await asyncio.Event().wait()
+            return await super().post(channel, thread, text)
+
+    client = Slow()
+    assert not await SlackReplies(client, within=0.01).deliver(said(), "word " * 1_500)
+    assert len(client.posted) == 1
+
+
 @pytest.mark.parametrize(("code", "done"), [("is_archived", True), ("token_revoked", False), ("ratelimited", False)])
 async def test_only_what_can_never_arrive_is_given_up(code: str, *, done: bool) -> None:
     assert await SlackReplies(Client(Posted(failure=code))).deliver(said(), "Hello.") is done
