@@ -8,11 +8,12 @@ and where a chair fails the next able model writes the answer. One opinion is an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from junto.core.chat import Format
+from junto.core.chat import Format, Image, Text, ToolResult
+from junto.core.errors import BodyTooLarge
 from junto.council import endings, wording
 from junto.council.ballots import ballot_schema, read_ballot, standings
 from junto.council.deliberation import (
@@ -65,7 +66,9 @@ __all__ = [
     "standings",
 ]
 
-_BALLOT_TOKENS = 300
+LONGEST_QUESTION: Final = 400_000  # characters of all turns together; every call holds a copy
+LARGEST_PICTURES: Final = 8_000_000  # characters of all pictures together, as base64
+_BALLOT_TOKENS: Final = 300
 _SILENCE = Missed(reason="no answer came")
 _EMPTY = "the answer was empty"
 _NONSENSE = "the ballot made no sense"
@@ -82,8 +85,9 @@ def begin(
     """The sitting before its first call. `left_out` are members that may or can not be asked, by name, with the refusal.
 
     `format` and `max_tokens` are what the caller asks of the answer. Raises a JuntoError with every reason when fewer are able than the
-    quorum: NotServable where the floor is among the reasons.
+    quorum: NotServable where the floor is among the reasons. Raises BodyTooLarge for a question that is too long.
     """
+    _check_size(question)
     out = {member.name: left_out[member.name] for member in template.members if member.name in left_out}
     able = len(template.members) - len(out)
     if able < template.quorum:
@@ -142,6 +146,15 @@ def chair_candidates(state: State) -> tuple[tuple[str, bool], ...]:
     for member in members:
         candidates.setdefault(member.model, member.by_caller)
     return tuple(candidates.items())
+
+
+def _check_size(question: Sequence[Message]) -> None:
+    parts = [part for message in question for part in message.parts]
+    parts += [inner for part in parts if isinstance(part, ToolResult) for inner in part.content]
+    if sum(len(part.text) for part in parts if isinstance(part, Text)) > LONGEST_QUESTION:
+        raise BodyTooLarge(f"A council's question has {LONGEST_QUESTION} characters at most.", param="messages")
+    if sum(len(part.data or "") for part in parts if isinstance(part, Image)) > LARGEST_PICTURES:
+        raise BodyTooLarge(f"A council's pictures have {LARGEST_PICTURES} bytes of base64 at most.", param="messages")
 
 
 # The calls of each stage
