@@ -2,9 +2,10 @@
 
 import pytest
 
-from junto.core.chat import Format
+from junto.core.chat import Format, Image, Message, Role, Text, ToolResult
 from junto.core.errors import (
     AllBackendsDown,
+    BodyTooLarge,
     DeadlinePassed,
     Forbidden,
     JuntoError,
@@ -13,7 +14,15 @@ from junto.core.errors import (
     UnknownModel,
 )
 from junto.council.deliberation import Conclude, Deliberate, Kind, Missed, Rank, Said, Synthesise
-from junto.council.stages import after, begin, chair_candidates, next_stage, standings
+from junto.council.stages import (
+    LARGEST_PICTURES,
+    LONGEST_QUESTION,
+    after,
+    begin,
+    chair_candidates,
+    next_stage,
+    standings,
+)
 from tests.unit.council.sittings import DOWN, LATE, QUESTION, council, sit, words
 
 THREE = council("Ada", "Ben", "Cleo")
@@ -170,6 +179,20 @@ def test_fewer_able_than_the_quorum_is_refused_before_any_call(
     assert type(caught.value) is kind
     assert caught.value.reasons == ("Ada: no", "Ben: no")
     assert caught.value.message == "The council test needs 2 of its 3 members, and 1 can be asked."
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        Text("x" * (LONGEST_QUESTION + 1)),
+        ToolResult("1", (Text("x" * (LONGEST_QUESTION + 1)),)),
+        Image(data="x" * (LARGEST_PICTURES + 1), media_type="image/png"),
+    ],
+)
+def test_a_question_that_is_too_long_is_refused(part: Text | ToolResult | Image) -> None:
+    """413: every member would get a copy of it."""
+    with pytest.raises(BodyTooLarge):
+        begin(THREE, [Message(Role.USER, (part,))], {})
 
 
 def test_a_refusal_tells_when_to_come_back() -> None:
