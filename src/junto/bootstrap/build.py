@@ -129,6 +129,7 @@ def _web_services(given: Given, node: Node, jobs: JobParts, handler: Handler, ch
         prompts=node.prompts.library,
         agents=node.agents.directory,
         agent_handler=handler,
+        councils=node.council_library,
         budgeting=node.money.budgeting,
         money=node.money.store,
         recorder=storage.journal,

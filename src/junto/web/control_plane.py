@@ -17,6 +17,7 @@ from junto.web.routes import (
     anthropic_models,
     budgets,
     clients,
+    councils,
     explain,
     health,
     home,
@@ -65,6 +66,7 @@ def build_control_plane(services: WebServices) -> FastAPI:
         webhooks,
         agents,
         agent_messages,
+        councils,
         metrics,
         admin,
     ):

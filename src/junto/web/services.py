@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from junto.catalog.route_book import RouteBook
     from junto.catalog.tasks import Routes
     from junto.core.secret import Secret
+    from junto.council.library import CouncilLibrary
     from junto.gateway.heartbeat import Heartbeats
     from junto.gateway.loading import Loader
     from junto.gateway.permit import Permit
@@ -65,6 +66,7 @@ class WebServices:
     prompts: PromptLibrary
     agents: AgentDirectory
     agent_handler: Handler
+    councils: CouncilLibrary
     budgeting: Budgeting
     money: MoneyStore
     recorder: Recorder
