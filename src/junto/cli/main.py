@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from junto.cli.agents import app as agents
 from junto.cli.chat import chat
 from junto.cli.clients import app as clients
 from junto.cli.config import app as config
@@ -39,6 +40,7 @@ app.command()(models)
 app.add_typer(route)
 app.add_typer(routing)
 app.add_typer(prompts)
+app.add_typer(agents)
 app.add_typer(clients)
 app.add_typer(tenants)
 app.add_typer(jobs)
