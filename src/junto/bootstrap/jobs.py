@@ -120,10 +120,19 @@ async def open_jobs(
         make_id=make_id,
         keeps_bodies=keeps_bodies,
         on_webhook=out.webhooks.wake,
-        policy_of=node.identity.keyring.client,
+        policy_of=node.identity.keyring.acting,
     )
     runs = Runs(executor, leases, most=settings.jobs.concurrency)
     queue = node.coordination.queue
+    sweeper = Sweeper(
+        stores.sweep,
+        queue,
+        news=news,
+        observer=observer,
+        make_id=make_id,
+        retention_days=lambda: settings.storage.retention_days,
+        every=options.sweep,
+    )
     jobs = Jobs(
         stores.jobs,
         planner=Planner(routes, prompts),
@@ -136,15 +145,7 @@ async def open_jobs(
         clock=clock,
         make_id=make_id,
         admit=admitting(node.coordination.limiter),
-    )
-    sweeper = Sweeper(
-        stores.sweep,
-        queue,
-        news=news,
-        observer=observer,
-        make_id=make_id,
-        retention_days=lambda: settings.storage.retention_days,
-        every=options.sweep,
+        end_overdue=sweeper.end_overdue,
     )
     worker = Worker(stores.work, runs, queue, current=current, clock=clock) if works else None
     parts = JobParts(

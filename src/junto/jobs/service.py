@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from junto.core.errors import BudgetExceeded, Conflict, InvalidField, NotFound, Overloaded
+from junto.identity.principal import ApiScope
 from junto.jobs.request import decode_request
 from junto.jobs.telling import ended_unrun
 from junto.ports.jobs import Idempotency, JobQuery, NewJob, Status
@@ -48,7 +49,10 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Jobs:
-    """One for a process. `admit` asks the limits for a submission of so many tokens (about)."""
+    """One for a process. `admit` asks the limits for a submission of so many tokens (about).
+
+    `end_overdue` ends what waits beyond its deadline: whoever waits for such a job need not wait for the next sweep.
+    """
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class Jobs:
         clock: Clock,
         make_id: MakeId,
         admit: Admit,
+        end_overdue: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._planner = planner
@@ -76,6 +81,7 @@ class Jobs:
         self._clock = clock
         self._make_id = make_id
         self._admit = admit
+        self._end_overdue = end_overdue
 
     async def submit(self, principal: Principal, asked: Submission) -> Accepted:
         """Accept a job; it comes back as it stands once the caller has waited as long as it wanted to.
@@ -133,8 +139,11 @@ class Jobs:
         return submitted
 
     async def get(self, principal: Principal, job_id: str) -> Job:
-        """One of the caller's jobs; the administrator's look at any. Raises NotFound, the same for another's and for none."""
-        if principal.is_admin:
+        """One of the caller's jobs; the administrator's look at any. Raises NotFound, the same for another's and for none.
+
+        Those of a service are in whatever tenant it acted for.
+        """
+        if principal.is_admin or _is_service(principal):
             job = await self._store.find_anywhere(job_id)
         else:
             job = await self._store.find(principal.tenant, job_id)
@@ -154,7 +163,8 @@ class Jobs:
         """The caller's jobs, newest first; the administrator's are all."""
         if principal.is_admin:
             return await self._store.page(query)
-        own = msgspec.structs.replace(query, tenant_id=principal.tenant, client_id=principal.client_id)
+        tenant_id = None if _is_service(principal) else principal.tenant
+        own = msgspec.structs.replace(query, tenant_id=tenant_id, client_id=principal.client_id)
         return await self._store.page(own)
 
     async def cancel(self, principal: Principal, job_id: str, *, force: bool) -> Job:
@@ -187,15 +197,31 @@ class Jobs:
         """Wait for the news of its end, and look now and then all the same."""
         until = self._clock.monotonic() + seconds
         while True:
-            await _news_of_end(listener, min(_LOOK_SECONDS, max(0.0, until - self._clock.monotonic())), self._clock)
+            left = max(0.0, until - self._clock.monotonic())
+            await _news_of_end(listener, min(_LOOK_SECONDS, left, self._until_overdue(job)), self._clock)
             if listener.ended is not None:
                 return listener.ended
-            with contextlib.suppress(
-                Overloaded
-            ):  # it is accepted: while the database is away there is nothing else to tell
-                job = await self._store.find(job.tenant_id, job.id) or job
+            with contextlib.suppress(Overloaded):  # it is accepted: while the database is away there is nothing to tell
+                job = await self._looked_at(job)
             if job.status.is_end or self._clock.monotonic() >= until:
                 return job
+
+    async def _looked_at(self, job: Job) -> Job:
+        """The job as it stands now; one that waits beyond its deadline is ended first."""
+        job = await self._store.find(job.tenant_id, job.id) or job
+        if self._is_overdue(job):
+            await self._end_overdue()
+            job = await self._store.find(job.tenant_id, job.id) or job
+        return job
+
+    def _until_overdue(self, job: Job) -> float:
+        """Seconds until it is; where it is already, the database's clock is behind this one: then it is asked now and then."""
+        if job.status is not Status.PENDING or job.deadline_ms is None or self._is_overdue(job):
+            return _LOOK_SECONDS
+        return (job.deadline_ms + 1 - self._clock.wall_ms()) / 1000
+
+    def _is_overdue(self, job: Job) -> bool:
+        return job.status is Status.PENDING and job.deadline_ms is not None and self._clock.wall_ms() > job.deadline_ms
 
     async def _check_webhook(self, asked: Submission) -> None:
         if asked.webhook is None:
@@ -248,6 +274,11 @@ class Jobs:
         if job.status.is_end or not job.request:
             return False
         return self._clock.wall_ms() < job.created_ms + decode_request(job.request).waits_s * 1000
+
+
+def _is_service(principal: Principal) -> bool:
+    """Whether its jobs may be other tenants' as well. A client's id is its own in all tenants; whoever has none has no such jobs."""
+    return bool(principal.client_id) and ApiScope.SERVICE in principal.scopes
 
 
 async def _news_of_end(listener: Listener, seconds: float, clock: Clock) -> None:

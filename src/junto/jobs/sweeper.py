@@ -77,7 +77,7 @@ class Sweeper:
     async def sweep(self) -> None:
         """Put right what there is now; raises Overloaded when the database is away."""
         await self._expire(self._store.expire_leases)
-        await self._expire(self._store.expire_deadlines)
+        await self.end_overdue()
         await self._ring()
         self._count("reservations", await self._store.settle_orphans())
         if self._sweeps % _RARELY == 0 or self._is_behind:
@@ -85,6 +85,10 @@ class Sweeper:
             if (days := self._retention_days()) is not None:
                 await self._delete_ended(days * _DAY_MS)
         self._sweeps += 1
+
+    async def end_overdue(self) -> None:
+        """End the pending jobs whose deadline passed, by the database's clock, and tell who waits; raises Overloaded."""
+        await self._expire(self._store.expire_deadlines)
 
     async def _expire(self, expire: Expire) -> None:
         """All there is, in many small transactions: a worker that is lost may have had hundreds of jobs."""

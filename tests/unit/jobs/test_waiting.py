@@ -49,7 +49,7 @@ class Clock:
 
 
 def jobs_over(store: Store, news: News) -> Jobs:
-    rest = ("planner", "runs", "queue", "guard", "current", "observer", "make_id", "admit")
+    rest = ("planner", "runs", "queue", "guard", "current", "observer", "make_id", "admit", "end_overdue")
     return Jobs(cast("Any", store), news=news, clock=Clock(), **cast("Any", dict.fromkeys(rest)))
 
 
@@ -88,3 +88,51 @@ async def test_an_end_that_this_process_wrote_down_is_told_without_another_look(
     store = Ending(job, news, away=0)
     assert await jobs_over(store, news).wait(job, 60.0) is done
     assert store.looks == 1
+
+
+class Late:
+    """A store whose job waits beyond its deadline until somebody ends it; `behind` looks later, by its own clock, it is over."""
+
+    def __init__(self, job: Job, behind: int = 0) -> None:
+        self._job = job
+        self._behind = behind
+        self.asked = 0
+
+    async def find(self, _tenant_id: str, _job_id: str) -> Job:
+        return self._job
+
+    async def end_overdue(self) -> None:
+        self.asked += 1
+        if self.asked > self._behind:
+            self._job = msgspec.structs.replace(self._job, status=Status.FAILED, error_code="deadline_passed")
+
+
+class Ticking(Clock):
+    """Whoever looks at the clock sees time pass."""
+
+    def wall_ms(self) -> int:
+        return int(self.monotonic() * 1000)
+
+
+@pytest.mark.parametrize("behind", [0, 1])
+async def test_whoever_waits_for_a_job_hears_of_its_deadline_without_a_sweep(behind: int) -> None:
+    news = News(MemorySignals())
+    news.start()
+    job = msgspec.structs.replace(a_claim().job, status=Status.PENDING, deadline_ms=150)
+    store = Late(job, behind)
+    rest = ("planner", "runs", "queue", "guard", "current", "observer", "make_id", "admit")
+    given = cast("Any", {**dict.fromkeys(rest), "end_overdue": store.end_overdue})
+    jobs = Jobs(cast("Any", store), news=news, clock=Ticking(), **given)
+    ended = await jobs.wait(job, 60.0)
+    assert (ended.status, ended.error_code, store.asked) == (Status.FAILED, "deadline_passed", behind + 1)
+
+
+async def test_a_job_that_runs_is_not_ended_by_who_waits_for_it() -> None:
+    news = News(MemorySignals())
+    news.start()
+    job = msgspec.structs.replace(a_claim().job, status=Status.RUNNING, deadline_ms=1)
+    store = Late(job)
+    rest = ("planner", "runs", "queue", "guard", "current", "observer", "make_id", "admit")
+    given = cast("Any", {**dict.fromkeys(rest), "end_overdue": store.end_overdue})
+    waited = await Jobs(cast("Any", store), news=news, clock=Ticking(), **given).wait(job, 1.0)
+    assert (waited, store.asked) == (job, 0)
