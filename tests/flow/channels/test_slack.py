@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from junto.bootstrap.agent_jobs import AgentOptions
+from junto.bootstrap.jobs import JobOptions
 from tests.flow.running import RunningJunto
-from tests.upstreams import Fail, OpenAIEmulator, Script, Scripted
+from tests.upstreams import Fail, Gate, OpenAIEmulator, Script, Scripted
 from tests.upstreams.slack_emulator import (
     BOT_TOKEN,
     CHANNEL,
@@ -63,7 +64,14 @@ class Workspace:
             "channels": {"slack": {"api_url": self.slack.api_url}},
             "jobs": {"worker": "on"},
         }
-        self.junto = RunningJunto(self._folder, config, environ=self._environ, jitter=lambda: 0.0, agent_options=QUICK)
+        self.junto = RunningJunto(
+            self._folder,
+            config,
+            environ=self._environ,
+            jitter=lambda: 0.0,
+            agent_options=QUICK,
+            job_options=JobOptions(lease=3.0, sweep=0.1, grace=0.2),
+        )
         self.junto.__enter__()
 
     def restart(self) -> None:
@@ -163,6 +171,22 @@ def test_a_reply_that_slack_did_not_take_is_delivered_after_a_restart(workspace:
     workspace.slack.wait_posts(1, within=60)
     assert workspace.slack.texts(FIRST) == ["At last."]
     assert len(workspace.questions()) == 1
+
+
+def test_a_message_that_was_acknowledged_is_answered_once_by_the_next_process(workspace: Workspace) -> None:
+    gate = Gate()
+    workspace.model.script.plan(Scripted(text="Never heard.", gate=gate))
+    workspace.model.script.always(Scripted(text="Here I am."))
+    workspace.told(mention("are you there?", FIRST))
+    workspace.model.script.wait_arrived(1)
+    workspace.restart()
+    workspace.told(mention("are you there?", FIRST))  # Slack comes again as well
+    workspace.slack.wait_posts(1, within=60)
+    workspace.told(mention("good", SECOND))
+    workspace.slack.wait_posts(2)
+    gate.open()
+    assert [post["thread_ts"] for post in workspace.slack.posts] == [FIRST, SECOND]
+    assert workspace.slack.texts(FIRST) == ["Here I am."]
 
 
 def test_when_every_model_fails_a_polite_sentence_is_said(workspace: Workspace) -> None:
