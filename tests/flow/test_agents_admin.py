@@ -113,6 +113,9 @@ def test_a_change_changes_what_it_names_and_is_in_force_at_once(office: Office) 
     in_force = shelf.find(made["tenant"], "cleo")
     assert in_force is not None
     assert (in_force.persona, in_force.title) == ("Dry.", "Ada")
+    slack = office.done("PATCH", "/agents/cleo", {"channels": {"slack": {"enabled": True}}}, tenant="acme")
+    assert slack["channels"]["web"] == {"enabled": True, "visitors": True}
+    assert slack["channels"]["slack"]["enabled"] is True
     named = office.done("PATCH", "/agents", {"name": "cleo", "tenant": "acme", "enabled": False})
     assert named["enabled"] is False
     assert shelf.find(made["tenant"], "cleo") is None

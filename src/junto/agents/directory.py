@@ -64,7 +64,7 @@ class AgentDirectory:
         """A new agent; raises Conflict, InvalidField."""
         owner = await self._tenants.get_tenant(tenant)
         blank = Agent(id=self._make_id("agt"), tenant_id=owner.id, name=name)
-        created = await self._store.create(check_agent(msgspec.structs.replace(blank, **_given(changes))))
+        created = await self._store.create(check_agent(changes.applied_to(blank)))
         await self._tell("agent.created", created, author)
         return created
 
@@ -84,11 +84,11 @@ class AgentDirectory:
     async def change(self, tenant: str, name: str, changes: AgentChanges, *, author: str) -> Agent:
         """Change what is named; raises InvalidField."""
         before = await self.get(tenant, name)
-        check_agent(msgspec.structs.replace(before, **_given(check_changes(changes))))
+        check_changes(changes)
         changed = await self._store.update(before.tenant_id, name, changes)
         if changed is None:  # it was deleted just now
             raise await self._missing(before.tenant_id, name)
-        await self._tell("agent.changed", changed, author, fields=sorted(_given(changes)))
+        await self._tell("agent.changed", changed, author, fields=_fields(changes))
         return changed
 
     async def delete(self, tenant: str, name: str, *, author: str) -> Agent:
@@ -138,7 +138,6 @@ class AgentDirectory:
         return NotFound(f"There is no agent {name[:_SHOWN]!r}.{hint}")
 
 
-def _given(changes: AgentChanges) -> dict[str, object]:
-    """The fields that are to be changed."""
-    fields = {name: getattr(changes, name) for name in changes.__struct_fields__}
-    return {name: value for name, value in fields.items() if value is not UNSET}
+def _fields(changes: AgentChanges) -> list[str]:
+    """The names of what is to be changed."""
+    return sorted(name for name in changes.__struct_fields__ if getattr(changes, name) is not UNSET)

@@ -102,7 +102,8 @@ def check_agent(agent: Agent) -> Agent:
             persona=agent.persona,
             instructions=agent.instructions,
             model=agent.model,
-            channels=agent.channels,
+            web=agent.channels.web,
+            slack=agent.channels.slack,
             retention_days=agent.retention_days,
         )
     )
@@ -119,8 +120,10 @@ def check_changes(changes: AgentChanges) -> AgentChanges:
         _check_model(changes.model)
     if changes.retention_days is not UNSET and changes.retention_days is not None:
         _check_retention(changes.retention_days)
-    if changes.channels is not UNSET:
-        _check_channels(changes.channels)
+    if changes.web is not UNSET:
+        _check_web(changes.web)
+    if changes.slack is not UNSET:
+        _check_slack(changes.slack)
     return changes
 
 
@@ -178,20 +181,23 @@ def _check_retention(days: int) -> None:
         )
 
 
-def _check_channels(channels: Channels) -> None:
-    for field in ("team", "app"):
-        if not _SLACK_ID.fullmatch(getattr(channels.slack, field)):
-            raise InvalidField(f"channels.slack.{field} is an id as Slack makes them.", param=f"channels.slack.{field}")
-    if len(channels.slack.channels) > MOST_SLACK_CHANNELS:
-        raise InvalidField(
-            f"channels.slack.channels has {MOST_SLACK_CHANNELS} at most.", param="channels.slack.channels"
-        )
-    if not all(id and _SLACK_ID.fullmatch(id) for id in channels.slack.channels):
-        raise InvalidField(
-            "channels.slack.channels holds ids as Slack makes them, like C0123456789.", param="channels.slack.channels"
-        )
-    if channels.web.visitors and not channels.web.enabled:
+def _check_web(web: WebChannel) -> None:
+    if web.visitors and not web.enabled:
         raise InvalidField(
             "channels.web.visitors lets visitors in where channels.web is enabled, and it is not.",
             param="channels.web.visitors",
+        )
+
+
+def _check_slack(slack: SlackChannel) -> None:
+    for field in ("team", "app"):
+        if not _SLACK_ID.fullmatch(getattr(slack, field)):
+            raise InvalidField(f"channels.slack.{field} is an id as Slack makes them.", param=f"channels.slack.{field}")
+    if len(slack.channels) > MOST_SLACK_CHANNELS:
+        raise InvalidField(
+            f"channels.slack.channels has {MOST_SLACK_CHANNELS} at most.", param="channels.slack.channels"
+        )
+    if not all(id and _SLACK_ID.fullmatch(id) for id in slack.channels):
+        raise InvalidField(
+            "channels.slack.channels holds ids as Slack makes them, like C0123456789.", param="channels.slack.channels"
         )

@@ -79,7 +79,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """What to change of an agent; UNSET leaves a field as it is."""
+    """What to change of an agent; UNSET leaves a field, or a channel, as it is."""
 
     display_name: str | UnsetType = UNSET
     role: str | UnsetType = UNSET
@@ -88,9 +88,17 @@ class AgentChanges(msgspec.Struct, frozen=True, kw_only=True):
     model: str | UnsetType = UNSET
     sensitivity: Sensitivity | UnsetType | None = UNSET
     tools: bool | UnsetType = UNSET
-    channels: Channels | UnsetType = UNSET
+    web: WebChannel | UnsetType = UNSET
+    slack: SlackChannel | UnsetType = UNSET
     retention_days: int | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
+
+    def applied_to(self, agent: Agent) -> Agent:
+        """The agent as it is then."""
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        given = {name: value for name, value in fields.items() if value is not UNSET}
+        channels = {name: given.pop(name) for name in ("web", "slack") if name in given}
+        return msgspec.structs.replace(agent, **given, channels=msgspec.structs.replace(agent.channels, **channels))
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):

@@ -110,7 +110,11 @@ def test_a_text_that_is_too_long_is_refused(field: str) -> None:
 def test_what_no_agent_may_have_is_refused_by_its_field_in_a_new_one_and_in_a_change(
     fields: dict[str, Any], param: str
 ) -> None:
-    for check in (lambda: check_agent(agent(**fields)), lambda: check_changes(AgentChanges(**fields))):
+    changed = dict(fields)
+    channels = changed.pop("channels", None)
+    if channels is not None:
+        changed |= {"web": channels.web, "slack": channels.slack}
+    for check in (lambda: check_agent(agent(**fields)), lambda: check_changes(AgentChanges(**changed))):
         with pytest.raises(InvalidField) as refused:
             check()
         assert refused.value.param == param
@@ -122,6 +126,14 @@ def test_lines_are_no_control_characters_where_there_may_be_several() -> None:
 
 def test_a_change_of_nothing_is_one() -> None:
     assert check_changes(AgentChanges()) == AgentChanges()
+    assert AgentChanges().applied_to(ADA) == ADA
+
+
+def test_a_change_of_one_channel_leaves_the_other() -> None:
+    before = agent(persona="Warm.", channels=Channels(web=WebChannel(enabled=True)))
+    after = AgentChanges(slack=SlackChannel(enabled=True), retention_days=None, role="clerk").applied_to(before)
+    assert after.channels == Channels(web=WebChannel(enabled=True), slack=SlackChannel(enabled=True))
+    assert (after.persona, after.role, after.name) == ("Warm.", "clerk", "ada")
 
 
 def test_a_council_may_answer_for_an_agent() -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import UNSET
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from junto.core.errors import Conflict
-from junto.core.sensitivity import Sensitivity, parse_sensitivity
+from junto.core.sensitivity import parse_sensitivity
 from junto.ports.agents import Agent, Channels
 from junto.storage.repositories.conversations_rows import delete_conversations
 from junto.storage.repositories.versions import bump
@@ -63,11 +62,12 @@ class StoredAgents:
             return [_agent(row) for row in rows.mappings()]
 
     async def update(self, tenant_id: str, name: str, changes: AgentChanges) -> Agent | None:
-        columns = _columns({field: getattr(changes, field) for field in changes.__struct_fields__})
         async with self._sessions.write(Tenant(tenant_id)) as session:
-            await bump(session, AGENTS_VERSION)
-            if await _find(session, tenant_id, name) is None:
+            await bump(session, AGENTS_VERSION)  # whose lock makes those who change agents take turns
+            found = await _find(session, tenant_id, name)
+            if found is None:
                 return None
+            columns = _row(changes.applied_to(found))
             await session.execute(
                 update(AGENTS).where(_named(session, tenant_id, name)).values(**columns, updated_ms=session.now_ms)
             )
@@ -122,21 +122,14 @@ async def _get(session: Session, tenant_id: str, name: str) -> Agent:
 
 def _row(agent: Agent) -> dict[str, Any]:
     times = ("created_ms", "updated_ms")
-    return _columns({field: getattr(agent, field) for field in agent.__struct_fields__ if field not in times})
-
-
-def _columns(fields: dict[str, Any]) -> dict[str, Any]:
-    """Fields as columns take them; those that are UNSET are left out."""
-    columns = {name: value for name, value in fields.items() if value is not UNSET}
-    for flag in ("tools", "enabled"):
-        if flag in columns:
-            columns[flag] = int(columns[flag])
-    if "sensitivity" in columns:
-        tier: Sensitivity | None = columns["sensitivity"]
-        columns["sensitivity"] = "" if tier is None else tier.label
-    if "channels" in columns:
-        columns["channels"] = msgspec.json.encode(columns["channels"]).decode()
-    return columns
+    columns = {name: getattr(agent, name) for name in agent.__struct_fields__ if name not in times}
+    return {
+        **columns,
+        "tools": int(agent.tools),
+        "enabled": int(agent.enabled),
+        "sensitivity": "" if agent.sensitivity is None else agent.sensitivity.label,
+        "channels": msgspec.json.encode(agent.channels).decode(),
+    }
 
 
 def _agent(row: RowMapping) -> Agent:

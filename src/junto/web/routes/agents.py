@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from junto.agents.model import LONGEST, LONGEST_RETENTION_DAYS, MOST_SLACK_CHANNELS
 from junto.core.sensitivity import parse_sensitivity
 from junto.identity.principal import DEFAULT_TENANT
-from junto.ports.agents import AgentChanges, Channel, Channels, ConversationQuery, SlackChannel, WebChannel
+from junto.ports.agents import AgentChanges, Channel, ConversationQuery, SlackChannel, WebChannel
 from junto.web.deps import Admin, Services
 from junto.web.routes.routing import Strict
 
@@ -49,18 +49,20 @@ class Slack(Strict):
 
 
 class ChannelsBody(Strict):
-    """Where people can talk to the agent, beside the API. It is the whole of it: what is left out is off."""
+    """Where people can talk to the agent, beside the API. A channel that is left out stays as it is; one that is there is the whole of it."""
 
     web: Web = Web()
     slack: Slack = Slack()
 
-    def channels(self) -> Channels:
-        """The same as a value."""
+    def web_channel(self) -> WebChannel | UnsetType:
+        """The web channel, if the body has it."""
+        return WebChannel(**self.web.model_dump()) if "web" in self.model_fields_set else UNSET
+
+    def slack_channel(self) -> SlackChannel | UnsetType:
+        """The Slack channel, if the body has it."""
         slack = self.slack.model_dump()
-        return Channels(
-            web=WebChannel(**self.web.model_dump()),
-            slack=SlackChannel(**{**slack, "channels": tuple(slack["channels"])}),
-        )
+        given = SlackChannel(**{**slack, "channels": tuple(slack["channels"])})
+        return given if "slack" in self.model_fields_set else UNSET
 
 
 class _AgentFields(Strict):
@@ -77,7 +79,7 @@ class _AgentFields(Strict):
 
     def changes(self) -> AgentChanges:
         """What the body says, as changes."""
-        tier, channels = self._given("sensitivity"), self._given("channels")
+        tier = self._given("sensitivity")
         return AgentChanges(
             display_name=self._given("display_name"),
             role=self._given("role"),
@@ -86,7 +88,8 @@ class _AgentFields(Strict):
             model=self._given("model"),
             sensitivity=parse_sensitivity(tier) if isinstance(tier, str) else tier,
             tools=self._given("tools"),
-            channels=channels.channels() if isinstance(channels, ChannelsBody) else UNSET,
+            web=self.channels.web_channel(),
+            slack=self.channels.slack_channel(),
             retention_days=self._given("retention_days"),
             enabled=self._given("enabled"),
         )
@@ -121,7 +124,7 @@ class NewAgent(_AgentFields):
 
 
 class ChangedAgent(_AgentFields):
-    """What to change of an agent; `channels` is replaced as a whole. `enabled: false` takes it out of service at once."""
+    """What to change of an agent; a channel that is named is replaced, others stay. `enabled: false` takes it out of service at once."""
 
 
 class NamedChange(ChangedAgent):
