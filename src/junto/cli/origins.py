@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from junto.settings.model import Settings
 
 DEFAULT = "default"
-_VARIABLES = {
-    "data_dir": "JUNTO_DATA_DIR",
-    "database_url": "DATABASE_URL",
-    "redis_url": "REDIS_URL",
-    "admin_key": "JUNTO_ADMIN_KEY",
-    "secrets_key": "JUNTO_SECRETS_KEY",
+_VARIABLES: dict[Path, str] = {
+    ("data_dir",): "JUNTO_DATA_DIR",
+    ("database_url",): "DATABASE_URL",
+    ("redis_url",): "REDIS_URL",
+    ("channels", "slack", "bot_token"): "SLACK_BOT_TOKEN",
+    ("channels", "slack", "signing_secret"): "SLACK_SIGNING_SECRET",
+    ("admin_key",): "JUNTO_ADMIN_KEY",
+    ("secrets_key",): "JUNTO_SECRETS_KEY",
 }
 
 
@@ -57,7 +59,7 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _variable(path: Path, environ: Mapping[str, str]) -> str | None:
-    variable = _VARIABLES.get(str(path[0]), "")
+    variable = _VARIABLES.get(path, "")
     return variable if environ.get(variable) else None
 
 

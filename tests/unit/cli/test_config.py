@@ -97,12 +97,14 @@ def test_check_has_nothing_to_say_about_a_redis_and_never_shows_its_password() -
 def test_show_says_where_each_value_is_from() -> None:
     """Line of the file, variable, or default."""
     path = file("server: {port: 1}\nbackends:\n- name: a\n  type: openai\n  url: http://h/v1\n  models: [m]\n")
-    result = command("show", "--json", env={"JUNTO_DATA_DIR": "/d", "ANTHROPIC_API_KEY": "sk-secret"})
+    slack = {"SLACK_BOT_TOKEN": "xoxb-secret", "SLACK_SIGNING_SECRET": "s"}
+    result = command("show", "--json", env={"JUNTO_DATA_DIR": "/d", "ANTHROPIC_API_KEY": "sk-secret", **slack})
     shown = json.loads(result.stdout)
     sources = shown["from"]
     assert sources["server.port"] == f"{path} line 1"
     assert sources["server.host"] == "default"
     assert sources["data_dir"] == "JUNTO_DATA_DIR"
+    assert sources["channels.slack.bot_token"] == "SLACK_BOT_TOKEN"
     assert sources["backends[0].provider"] == f"{path} line 4"
     assert sources["backends[0].models.m"] == f"{path} line 6"
     assert sources["backends[1].name"] == "environment"
