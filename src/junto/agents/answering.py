@@ -69,12 +69,12 @@ class Answerer:
         self._log = structlog.get_logger()
 
     async def answer(
-        self, entry: InboxEntry, agent: Agent, payer: Principal | None, grew: Callable[[Grown], None]
+        self, entry: InboxEntry, agent: Agent, caller: Principal | None, grew: Callable[[Grown], None]
     ) -> Answered | None:
         """Have it answered and written down; None where its conversation is gone. Raises Overloaded: then it is still to be done."""
         tenant_id, job_id = entry.message.tenant_id, entry.job_id
         try:
-            payer = payer or self._payers.of(entry.message)
+            payer = self._payers.of(entry.message, caller)
             if not job_id:
                 history = await self._store.history(tenant_id, entry.conversation_id)
                 if history is None:

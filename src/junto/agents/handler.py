@@ -102,14 +102,14 @@ class Handler:
         return agent
 
     async def handle_message(
-        self, message: ChannelMessage, *, payer: Principal | None = None, watch: Watch | None = None
+        self, message: ChannelMessage, *, caller: Principal | None = None, watch: Watch | None = None
     ) -> Reply:
         """Accept a message and wait for its reply; `watch` is called with the text as it grows. Never raises but for cancellation.
 
-        Who stops waiting leaves the answer to come to be all the same. `payer` is the caller whose key it came by.
+        Who stops waiting leaves the answer to come to be all the same. `caller` is who asks by a key.
         """
         try:
-            accepted = await self.accept(message, payer=payer)
+            accepted = await self.accept(message, caller=caller)
         except JuntoError as refusal:
             return Reply(message_id=message.message_id, refusal=refusal)
         except Exception:  # noqa: BLE001  nothing of this is the channel's to deal with
@@ -135,7 +135,7 @@ class Handler:
                 running.watches.remove(watch)
         return msgspec.structs.replace(reply, duplicate=reply.duplicate or accepted.duplicate)
 
-    async def accept(self, message: ChannelMessage, *, payer: Principal | None = None) -> Accepted:
+    async def accept(self, message: ChannelMessage, *, caller: Principal | None = None) -> Accepted:
         """Write a message down, and begin with its answer; it is brought to its channel if that has one who delivers.
 
         Raises InvalidRequest for what can never be accepted (NotFound with near names), else a JuntoError: then it may come again.
@@ -143,8 +143,8 @@ class Handler:
         if not self._is_open:
             raise Overloaded("This process is stopping.", retry_after=1.0)
         agent = self.agent(message.tenant_id, check_message(message).agent)
-        if payer is not None:
-            check_allowed(payer, agent)
+        if caller is not None:
+            check_allowed(caller, agent)
         accepted = await self._store.accept(message)
         if accepted.reply is None:
             entry = InboxEntry(
@@ -154,7 +154,7 @@ class Handler:
                 message=message,
                 job_id=accepted.job_id,
             )
-            self._begin(entry, agent, payer)
+            self._begin(entry, agent, caller)
         return accepted
 
     def take_up(self, entry: InboxEntry) -> bool:
@@ -195,14 +195,14 @@ class Handler:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _begin(self, entry: InboxEntry, agent: Agent, payer: Principal | None) -> None:
+    def _begin(self, entry: InboxEntry, agent: Agent, caller: Principal | None) -> None:
         if entry.id in self._running:
             return
         running = self._running[entry.id] = _Running()
-        running.task = asyncio.create_task(self._run(entry, agent, payer, running), name=f"agent message {entry.id}")
+        running.task = asyncio.create_task(self._run(entry, agent, caller, running), name=f"agent message {entry.id}")
         running.task.add_done_callback(lambda _: self._running.pop(entry.id, None))
 
-    async def _run(self, entry: InboxEntry, agent: Agent, payer: Principal | None, running: _Running) -> Reply:
+    async def _run(self, entry: InboxEntry, agent: Agent, caller: Principal | None, running: _Running) -> Reply:
         reply = Reply(
             message_id=entry.message.message_id,
             conversation_id=entry.conversation_id,
@@ -211,7 +211,7 @@ class Handler:
         )
         try:
             async with _Turn(self._threads, entry.conversation_id):  # the next message knows the answer to this one
-                found = await self._answerer.answer(entry, agent, payer, running.grew)
+                found = await self._answerer.answer(entry, agent, caller, running.grew)
         except JuntoError as error:  # the database is away: a sweep takes it up again
             self._log.warning("agent_message_waits", agent=entry.message.agent, code=error.code)
             return reply

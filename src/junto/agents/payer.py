@@ -1,7 +1,8 @@
 """Who the jobs of an agent run as: whose limits, budgets, floor and list of models count.
 
 What came by a client's key is that client's: asking through an agent opens nothing that the client may not have, and is paid from
-its budgets. Everybody else (visitors of the web chat, people in Slack) is a guest of the tenant: a principal without a key, one for
+its budgets. Everybody else (visitors of the web chat, people in Slack, whoever asks without a key, the administrator) is a guest of
+the tenant: a principal without a key, one for
 each tenant, made on demand, in no database. The tenant's limits and budgets count for it, its cost is in the tenant's ledger under
 `agents:<tenant>`, and it shares the workers fairly as one client, however many agents the tenant has.
 """
@@ -48,8 +49,14 @@ class Payers:
         self._keyring = keyring
         self._guests_to_cloud = guests_to_cloud
 
-    def of(self, message: ChannelMessage) -> Principal:
-        """The principal to submit as; raises Forbidden for a client or tenant that is disabled or gone."""
+    def of(self, message: ChannelMessage, caller: Principal | None = None) -> Principal:
+        """The principal to submit as; raises Forbidden for a client or tenant that is disabled or gone.
+
+        Invariant: with and without the `caller` (who is known only while it waits) it has the same client id, so that the job of a
+        message is found again by whoever takes it up later.
+        """
+        if caller is not None and caller.client_id:
+            return caller
         client_id = owner_of(message.thread) if message.channel is Channel.API else ""
         if not client_id:
             return self.guest(message.tenant_id)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from junto.settings.model import Settings
 
 TASK_TYPE: Final = "agent"
-_ATTEMPTS: Final = 2  # each of them tries every model there is; people wait
+_ATTEMPTS: Final = 3  # each of them tries every model there is, and a worker that dies takes one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

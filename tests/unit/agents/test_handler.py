@@ -438,3 +438,14 @@ def test_a_list_of_models_has_the_agent_or_what_is_behind_it(
         with pytest.raises(Forbidden):
             check()
     assert opens(payer, AGENT) is wider
+
+
+async def test_who_has_no_client_is_a_guest_while_it_waits_and_afterwards() -> None:
+    """So that a job is found again by whoever takes its message up; a client pays itself."""
+    house = House()
+    said = message(channel=Channel.API, thread="-/t", id="-/m")
+    await house.handler.handle_message(said, caller=Principal(client="anonymous"))
+    client = Principal(client="app", client_id="cli_1")
+    own = msgspec.structs.replace(said, thread="cli_1/t", message_id="cli_1/m")
+    await house.handler.handle_message(own, caller=client)
+    assert [errand.payer.client_id for errand in house.models.errands] == ["agents:default", "cli_1"]

@@ -86,11 +86,11 @@ async def say(
     told = {"thread": thread, "message_id": message_id}
     try:
         if body.stream:
-            await services.agent_handler.accept(message, payer=caller)
+            await services.agent_handler.accept(message, caller=caller)
             headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
             events = _events(services, message, caller, told)
             return StreamingResponse(events, media_type="text/event-stream", headers=headers)
-        reply = await services.agent_handler.handle_message(message, payer=caller)
+        reply = await services.agent_handler.handle_message(message, caller=caller)
         if reply.refusal is not None:
             raise reply.refusal
     except (InvalidField, BodyTooLarge) as refused:
@@ -123,7 +123,7 @@ async def _events(
 ) -> AsyncIterator[bytes]:
     """The text as it grows, and the reply. Who leaves leaves the answer to come to be."""
     grown: asyncio.Queue[Grown | None] = asyncio.Queue()
-    waiting = asyncio.create_task(services.agent_handler.handle_message(message, payer=caller, watch=grown.put_nowait))
+    waiting = asyncio.create_task(services.agent_handler.handle_message(message, caller=caller, watch=grown.put_nowait))
     waiting.add_done_callback(lambda _: grown.put_nowait(None))
     try:
         while True:
