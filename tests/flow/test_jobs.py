@@ -472,3 +472,64 @@ def test_a_job_whose_client_is_disabled_while_it_waits_fails_and_asks_no_model(h
         time.sleep(0.01)
     assert (job["status"], job["error"]["code"]) == ("failed", "forbidden"), job
     assert "disabled" in job["error"]["message"]
+
+
+def keyed(house: House, name: str, *scopes: str, tenant: str | None = None, **more: Any) -> dict[str, str]:
+    """A client's headers."""
+    body = {"name": name, "scopes": list(scopes), **({"tenant": tenant} if tenant else {}), **more}
+    made = house.junto.http.post("/clients", json=body, headers=house.junto.admin)
+    return {"authorization": f"Bearer {made.raise_for_status().json()['api_key']}"}
+
+
+def a_tenant(house: House, name: str) -> str:
+    made = house.junto.http.post("/tenants", json={"name": name}, headers=house.junto.admin)
+    return str(made.raise_for_status().json()["id"])
+
+
+def test_a_service_submits_for_a_tenant_and_sees_what_it_submitted_and_nothing_else(house: House) -> None:
+    acme, other = a_tenant(house, "acme"), a_tenant(house, "other")
+    service = keyed(house, "portal", "jobs", "service")
+    inside = keyed(house, "inside", "jobs", tenant=acme)
+    neighbour = keyed(house, "neighbour", "jobs", "service")
+    get = house.junto.http.get
+    ids = []
+    for tenant in (acme, other, None):
+        response = house.post(headers=service, **({"tenant_id": tenant} if tenant else {}))
+        assert response.status_code == 200, response.text
+        ids.append(response.json()["job_id"])
+    owns = house.post(headers=inside).json()["job_id"]
+    assert [get(f"/jobs/{id}", headers=service).status_code for id in ids] == [200, 200, 200]
+    assert {job["job_id"] for job in get("/jobs", headers=service).json()["jobs"]} == set(ids)
+    assert [get(f"/jobs/{id}", headers=neighbour).status_code for id in ids] == [404, 404, 404]
+    assert get("/jobs", headers=neighbour).json()["jobs"] == []
+    assert get(f"/jobs/{owns}", headers=service).status_code == 404
+    assert get(f"/jobs/{ids[0]}", headers=inside).status_code == 404
+    assert [job["job_id"] for job in get("/jobs", headers=inside).json()["jobs"]] == [owns]
+    assert house.junto.http.delete(f"/jobs/{ids[0]}", headers=service).status_code == 409
+    assert house.junto.http.delete(f"/jobs/{ids[0]}", headers=neighbour).status_code == 404
+
+
+def test_nobody_else_acts_for_a_tenant_and_all_refusals_are_alike(house: House) -> None:
+    acme = a_tenant(house, "acme")
+    plain, service = keyed(house, "plain", "jobs"), keyed(house, "portal", "jobs", "service")
+    refusals = [
+        house.post(headers=plain, tenant_id=acme),
+        house.post(headers=plain, tenant_id="ten_none"),
+        house.post(headers=service, tenant_id="ten_none"),
+        house.post(tenant_id=acme),
+    ]
+    assert [each.status_code for each in refusals] == [403] * 4
+    said = {each.text.replace(acme, "X").replace("ten_none", "X") for each in refusals}
+    assert len(said) == 1
+    assert house.post(headers=plain, tenant_id="default").status_code == 200
+    assert house.junto.http.get("/jobs", headers=house.junto.admin).json()["jobs"][1:] == []
+
+
+def test_a_service_with_a_budget_of_its_own_or_a_webhook_is_told_what_does_not_go(house: House) -> None:
+    acme = a_tenant(house, "acme")
+    service = keyed(house, "portal", "jobs", "service")
+    hooked = house.post(headers=service, tenant_id=acme, webhook="http://127.0.0.1:9/")
+    assert (hooked.status_code, hooked.json()["error"]["param"]) == (422, "webhook")
+    rich = keyed(house, "rich", "jobs", "service", budget_usd=1, period="daily")
+    budgeted = house.post(headers=rich, tenant_id=acme)
+    assert (budgeted.status_code, budgeted.json()["error"]["param"]) == (422, "tenant_id"), budgeted.text

@@ -57,6 +57,13 @@ class Keyring:
         """What a client with this id may do as of now, with whatever key, and why it may nothing any more."""
         return self._clients.get(id)
 
+    def acting(self, client_id: str, tenant_id: str) -> KnownKey | None:
+        """The same of a client that acts for that tenant, which has to be enabled too."""
+        known, tenant = self._clients.get(client_id), self._tenants.get(tenant_id)
+        if known is None or known.refusal or (tenant is not None and tenant.enabled):
+            return known
+        return msgspec.structs.replace(known, refusal="The tenant of this job is disabled, or is no more.")
+
     def tenant(self, id: str) -> KnownTenant | None:
         """The tenant with this id."""
         return self._tenants.get(id)

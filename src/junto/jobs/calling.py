@@ -36,11 +36,11 @@ _WATCHED_SECONDS: Final = 10.0
 _MOST_FOLLOWED = 1024 * 1024  # characters of an answer that can be followed as they come; the rest is there at the end
 
 
-type PolicyOf = Callable[[str], KnownKey | None]
-"""What a client, by its id, may do by now; None for one that is not known."""
+type PolicyOf = Callable[[str, str], KnownKey | None]
+"""What a client, by its id, may do by now for a tenant, by that one's; None for one that is not known."""
 
 
-def nothing_known(client_id: str) -> None:
+def nothing_known(client_id: str, tenant_id: str) -> None:
     """The policy of clients for whoever keeps none."""
 
 
@@ -145,7 +145,7 @@ def arrival_of(claim: Claim, id: str, policy_of: PolicyOf = nothing_known) -> Ar
     if not job.request:
         raise Unreadable("What the job asks cannot be read any more: see the log for the reason.")
     request = decode_request(job.request)
-    known = policy_of(job.client_id)
+    known = policy_of(job.client_id, job.tenant_id)
     if known is not None and known.refusal:
         raise Forbidden(known.refusal)
     return Arrival(

@@ -76,3 +76,17 @@ async def test_a_service_cannot_act_for_a_tenant_that_is_missing_or_disabled(hou
     for named in (tenant, "ten_of_nobody"):
         with pytest.raises(Forbidden):
             acting_for(who, named, house.keyring)
+
+
+async def test_what_a_service_may_do_for_a_tenant_ends_with_either_of_them(house: House) -> None:
+    tenant, who = await acme(house), await service(house)
+
+    def refusal() -> str:
+        known = house.keyring.acting(who.client_id, tenant)
+        assert known is not None
+        return known.refusal
+
+    assert refusal() == ""
+    await house.directory.change_tenant(tenant, TenantChanges(enabled=False))
+    assert "tenant of this job is disabled" in refusal()
+    assert house.keyring.acting("nobody", tenant) is None

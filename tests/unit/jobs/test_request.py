@@ -46,7 +46,7 @@ def test_the_way_to_the_cloud_that_was_closed_while_the_job_waited_is_closed(
 def test_each_attempt_asks_for_the_policy_of_its_jobs_client() -> None:
     asked: list[str] = []
 
-    def policy_of(client_id: str) -> KnownKey:
+    def policy_of(client_id: str, tenant_id: str) -> KnownKey:
         asked.append(client_id)
         return KnownKey(principal=Principal(min_sensitivity=CONFIDENTIAL))
 
@@ -58,4 +58,4 @@ def test_each_attempt_asks_for_the_policy_of_its_jobs_client() -> None:
 def test_a_job_whose_client_was_disabled_while_it_waited_asks_nobody() -> None:
     disabled = KnownKey(principal=Principal(), refusal="The client of this key is disabled.")
     with pytest.raises(Forbidden, match="disabled"):
-        arrival_of(a_claim(), "req_1", lambda _: disabled)
+        arrival_of(a_claim(), "req_1", lambda *_: disabled)

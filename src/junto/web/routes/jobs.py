@@ -24,7 +24,9 @@ from junto.web.deps import JobAccount, JobCaller, Services
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
+    from junto.identity.principal import Principal
     from junto.jobs.following import Happening
+    from junto.web.services import WebServices
 
 router = APIRouter(tags=["jobs"])
 
@@ -68,6 +70,7 @@ class NewJob(BaseModel):
     webhook: Annotated[StrictStr, Field(max_length=2048)] | None = None
     on_crash: Literal["retry", "fail"] = "retry"
     max_attempts: Annotated[StrictInt, Field(ge=1, le=10)] = 3
+    tenant_id: Annotated[StrictStr, Field(min_length=1, max_length=100)] | None = None
 
     def submission(self, *, key: str | None, wait: int | None, tiers: Sequence[str] = ()) -> Submission:
         """The body and its headers in the jobs' own words; `tiers` are what headers ask for. Raises InvalidField."""
@@ -139,16 +142,34 @@ async def submit_job(  # noqa: PLR0917  one parameter a header
     found = _WAIT.search(prefer or "")
     wait = min(int(found[1]), _LONGEST_WAIT) if found else None
     submission = body.submission(key=idempotency_key, wait=wait, tiers=x_junto_sensitivity or ())
-    accepted = await services.jobs.submit(caller, submission)
+    accepted = await services.jobs.submit(_acting(services, caller, body), submission)
     limits = {name.decode(): value.decode() for name, value in accepted.limits}
     return _answer(accepted.job, await _view(services, accepted.job), limits)
+
+
+def _acting(services: WebServices, caller: Principal, body: NewJob) -> Principal:
+    """Who submits: the caller, or (with the scope `service`) the caller for the tenant that the body names; raises Forbidden.
+
+    What would have to be written in two tenants at once is refused: a budget of the client's own, and a webhook, whose key is
+    that of the client in its own tenant.
+    """
+    acting = services.authenticator().acting_for(caller, body.tenant_id)
+    if acting.tenant == caller.tenant:
+        return acting
+    if any(budget.scope != "tenant" for budget in acting.budgets):
+        raise InvalidField(
+            "A client or key with a budget of its own submits jobs for its own tenant only.", param="tenant_id"
+        )
+    if body.webhook is not None:
+        raise InvalidField("A job for another tenant has no webhook: follow it, or poll.", param="webhook")
+    return acting
 
 
 _FILTERS = ("status", "task_type", "before", "limit")
 
 
-async def known_filters(request: Request) -> None:
-    """Refuse a filter that there is none of: whoever misspells one would be shown all jobs for some."""
+async def known_filters(request: Request, _: JobAccount) -> None:
+    """Refuse a filter that there is none of: whoever misspells one would be shown all jobs for some. Strangers learn nothing."""
     for name in request.query_params:
         if name not in _FILTERS:
             hint = did_you_mean(name, _FILTERS) or f" There are: {', '.join(_FILTERS)}."
