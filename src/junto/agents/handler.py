@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 FETCHED: Final = frozenset(
     {Channel.API, Channel.WEB}
 )  # whose people come for their replies; to others they are brought
+_MOST_BRINGING: Final = 32
 _INTERNAL: Final = JuntoError("Something went wrong inside Junto.")
 
 
@@ -85,6 +86,7 @@ class Handler:
         self._deliver = deliver
         self._running: dict[str, _Running] = {}
         self._delivering: set[str] = set()
+        self._bringing: set[asyncio.Task[None]] = set()
         self._threads: dict[str, tuple[asyncio.Lock, int]] = {}
         self._is_open = True
         self._log = structlog.get_logger()
@@ -182,15 +184,23 @@ class Handler:
         finally:
             self._delivering.discard(entry.id)
 
+    def bring_later(self, entry: InboxEntry) -> None:
+        """The same, beside whoever asks for it; not while many others are on their way: a channel may be slow."""
+        if entry.id in self._delivering or len(self._bringing) >= _MOST_BRINGING or not self._is_open:
+            return
+        task = asyncio.create_task(self.bring(entry), name=f"agent reply {entry.id}")
+        self._bringing.add(task)
+        task.add_done_callback(self._bringing.discard)
+
     @property
     def busy(self) -> int:
-        """How many answers come to be here."""
-        return len(self._running)
+        """How many answers come to be here, or are brought to their channels."""
+        return len(self._running) + len(self._bringing)
 
     async def stop(self) -> None:
         """Accept no more and let go of what runs: it is accepted, and taken up by the next process. Safe to call twice."""
         self._is_open = False
-        tasks = [running.task for running in self._running.values()]
+        tasks = [*(running.task for running in self._running.values()), *self._bringing]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What was accepted and not answered is taken up again; what was answered and not delivered is brought again; what is old is deleted.
+"""What was accepted and not answered is taken up again; what was answered and not delivered is brought again.
 
 Runs on every node, at the start and every few seconds. The first sweep of a process that is alone with its database finds what the
 one before it left; where there are others, what is young may be theirs, so it is left to them for a minute.
@@ -23,9 +23,6 @@ SWEEP_SECONDS: Final = 15.0
 YOUNG_SECONDS: Final = 60.0  # longer than it takes to bring a reply to a channel, tries included
 _AT_ONCE: Final = 100  # entries of one look
 _MOST_RUNNING: Final = 200
-_RARELY: Final = 20  # sweeps between two looks for what is over its retention
-_PURGED_AT_ONCE: Final = 100
-_PURGES: Final = 50  # in one sweep; what is left then is deleted by a later one
 
 
 class Recovery:
@@ -75,11 +72,7 @@ class Recovery:
         if self._handler.channels:
             async for entry in self._all(lambda after: self._undelivered(older_ms, after)):
                 if entry.message.channel in self._handler.channels:
-                    await self._handler.bring(entry)
-        if self._sweeps % _RARELY == 1:
-            for _ in range(_PURGES):
-                if await self._store.purge(limit=_PURGED_AT_ONCE) < _PURGED_AT_ONCE:
-                    break
+                    self._handler.bring_later(entry)
 
     async def _unanswered(self, older_ms: int, after: str | None) -> Sequence[InboxEntry]:
         return await self._store.unanswered(older_than_ms=older_ms, limit=_AT_ONCE, after=after)

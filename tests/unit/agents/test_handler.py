@@ -322,10 +322,12 @@ async def test_a_reply_is_brought_until_the_channel_takes_it() -> None:
     await house.handler.accept(message(channel=Channel.SLACK))
     await house.settle()
     await house.recovery.sweep()
+    await house.settle()
     assert house.brought == [("m1", "hi there")] * 2
     house.takes = True
-    await house.recovery.sweep()
-    await house.recovery.sweep()
+    for _ in range(2):
+        await house.recovery.sweep()
+        await house.settle()
     assert len(house.brought) == 3
     assert house.inbox.rows["msg_0"].delivered
 
