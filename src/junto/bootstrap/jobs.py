@@ -92,70 +92,91 @@ async def open_jobs(
     `works`: this process also takes jobs from the queue. Synchronous ones it runs in any case.
     """
     options = options or JobOptions()
-    clock, observer, current = given.clock, node.observing.observer, node.operation.current
-
-    def keeps_bodies(tier: str) -> bool:
-        return current.runtime.keep[parse_sensitivity(tier)] == "full"
-
-    stores = options.around(_stored(node, keeps_bodies))
-    make_id = _id_maker(clock)
-    news = News(node.coordination.signals)
-    out = outbound(
-        sessions=node.storage.sessions,
-        jobs=PublicView(stores.jobs),
-        clock=clock,
-        server_secret=server_secret(settings.data_dir, settings.secrets_key),
-        allow=lambda: node.operation.settings.outbound.allow,
-        observer=observer,
-    )
-    leases = Leases(stores.work, clock, worker=node.id, seconds=options.lease)
-    executor = Executor(
-        node.pipeline,
-        stores.work,
-        leases,
-        news=news,
-        failures=_failures(settings, given, node, stores.work, make_id),
-        observer=observer,
-        clock=clock,
-        make_id=make_id,
-        keeps_bodies=keeps_bodies,
-        on_webhook=out.webhooks.wake,
-        policy_of=node.identity.keyring.acting,
-    )
+    opening = _Opening(settings, given, node, options)
+    leases = Leases(opening.stores.work, given.clock, worker=node.id, seconds=options.lease)
+    executor = opening.executor(leases)
     runs = Runs(executor, leases, most=settings.jobs.concurrency)
-    queue = node.coordination.queue
-    sweeper = Sweeper(
-        stores.sweep,
-        queue,
-        news=news,
-        observer=observer,
-        make_id=make_id,
-        retention_days=lambda: settings.storage.retention_days,
-        every=options.sweep,
-    )
-    jobs = Jobs(
-        stores.jobs,
-        planner=Planner(routes, prompts),
-        runs=runs,
-        queue=queue,
-        news=news,
-        guard=out.guard,
-        current=current,
-        observer=observer,
-        clock=clock,
-        make_id=make_id,
-        admit=admitting(node.coordination.limiter),
-        end_overdue=sweeper.end_overdue,
-    )
-    worker = Worker(stores.work, runs, queue, current=current, clock=clock) if works else None
+    sweeper = opening.sweeper()
+    work, queue = opening.stores.work, node.coordination.queue
     parts = JobParts(
-        jobs=jobs, follower=Follower(stores.jobs, news, clock), outbound=out, runs=runs, sweeper=sweeper, worker=worker
+        jobs=opening.jobs(runs, sweeper, Planner(routes, prompts)),
+        follower=Follower(opening.stores.jobs, opening.news, given.clock),
+        outbound=opening.outbound,
+        runs=runs,
+        sweeper=sweeper,
+        worker=Worker(work, runs, queue, current=node.operation.current, clock=given.clock) if works else None,
     )
-    news.start()
-    news.serve(on_watch=executor.watched, on_cancel=leases.cancel)
-    stack.callback(news.stop)
+    opening.news.start()
+    opening.news.serve(on_watch=executor.watched, on_cancel=leases.cancel)
+    stack.callback(opening.news.stop)
     await _start(parts, stack, options.grace)
     return parts
+
+
+class _Opening:
+    """What the parts of jobs are made of; nothing of it is at work yet."""
+
+    def __init__(self, settings: Settings, given: Given, node: Node, options: JobOptions) -> None:
+        self._settings = settings
+        self._given = given
+        self._node = node
+        self._options = options
+        self._make_id = _id_maker(given.clock)
+        self.stores = options.around(_stored(node, self._keeps_bodies))
+        self.news = News(node.coordination.signals)
+        self.outbound = outbound(
+            sessions=node.storage.sessions,
+            jobs=PublicView(self.stores.jobs),
+            clock=given.clock,
+            server_secret=server_secret(settings.data_dir, settings.secrets_key),
+            allow=lambda: node.operation.settings.outbound.allow,
+            observer=node.observing.observer,
+        )
+
+    def executor(self, leases: Leases) -> Executor:
+        return Executor(
+            self._node.pipeline,
+            self.stores.work,
+            leases,
+            news=self.news,
+            failures=_failures(self._settings, self._given, self._node, self.stores.work, self._make_id),
+            observer=self._node.observing.observer,
+            clock=self._given.clock,
+            make_id=self._make_id,
+            keeps_bodies=self._keeps_bodies,
+            on_webhook=self.outbound.webhooks.wake,
+            policy_of=self._node.identity.keyring.acting,
+        )
+
+    def sweeper(self) -> Sweeper:
+        return Sweeper(
+            self.stores.sweep,
+            self._node.coordination.queue,
+            news=self.news,
+            observer=self._node.observing.observer,
+            make_id=self._make_id,
+            retention_days=lambda: self._settings.storage.retention_days,
+            every=self._options.sweep,
+        )
+
+    def jobs(self, runs: Runs, sweeper: Sweeper, planner: Planner) -> Jobs:
+        return Jobs(
+            self.stores.jobs,
+            planner=planner,
+            runs=runs,
+            queue=self._node.coordination.queue,
+            news=self.news,
+            guard=self.outbound.guard,
+            current=self._node.operation.current,
+            observer=self._node.observing.observer,
+            clock=self._given.clock,
+            make_id=self._make_id,
+            admit=admitting(self._node.coordination.limiter),
+            end_overdue=sweeper.end_overdue,
+        )
+
+    def _keeps_bodies(self, tier: str) -> bool:
+        return self._node.operation.current.runtime.keep[parse_sensitivity(tier)] == "full"
 
 
 async def _start(parts: JobParts, stack: AsyncExitStack, grace: float) -> None:
