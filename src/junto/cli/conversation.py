@@ -85,7 +85,7 @@ def ask(
     try:
         with junto.stream("/v1/chat/completions", body, headers or {}) as response:
             _note_who(answered, response.headers)
-            for chunk in _chunks(response, screen):
+            for chunk in chunks_of(response, screen.waiting):
                 if _show(chunk, answered, screen) and answered.first is None:
                     answered.first = clock() - started
     except KeyboardInterrupt:
@@ -105,12 +105,12 @@ def _note_who(answered: Answered, headers: httpx2.Headers) -> None:
     answered.is_fallback = "x-fallback-model" in headers
 
 
-def _chunks(response: httpx2.Response, screen: Screen) -> Iterator[dict[str, Any]]:
-    """The JSON objects of the stream, until it says that it is done."""
+def chunks_of(response: httpx2.Response, waiting: Callable[[int], None]) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a stream, until it says that it is done; `waiting` is told of places in the queue."""
     decoder = SseDecoder()
     for piece in response.iter_bytes():
         if place := _PLACE.match(piece):
-            screen.waiting(int(place[1]))
+            waiting(int(place[1]))
         try:
             events = decoder.feed(piece)
         except EventTooLarge:

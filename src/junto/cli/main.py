@@ -10,6 +10,7 @@ from junto.cli.agents import app as agents
 from junto.cli.chat import chat
 from junto.cli.clients import app as clients
 from junto.cli.config import app as config
+from junto.cli.council import council
 from junto.cli.doctor import doctor
 from junto.cli.jobs import app as jobs
 from junto.cli.migrate import migrate
@@ -36,6 +37,7 @@ app.command()(worker)
 app.command()(migrate)
 app.command()(seed)
 app.command()(chat)
+app.command()(council)
 app.command()(models)
 app.add_typer(route)
 app.add_typer(routing)

@@ -28,7 +28,12 @@ def convened(state: State) -> Progress:
     lines = [f"The council {template.name} sits: {here}.\n"]
     lines += [f"{name} is left out: {reason}\n" for name, reason in state.left_out.items()]
     members = [
-        {"name": one.name, "model": one.model, "status": "left_out" if one.name in state.left_out else "able"}
+        {
+            "name": one.name,
+            "model": one.model,
+            "status": "left_out" if one.name in state.left_out else "able",
+            "reason": state.left_out.get(one.name),
+        }
         for one in template.members
     ]
     return _told(
