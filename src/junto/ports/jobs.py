@@ -111,6 +111,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     due_ms: int
     deadline_ms: int | None
     served_order: int
+    turn: int = 0
     created_ms: int
     started_ms: int | None
     finished_ms: int | None
@@ -278,7 +279,7 @@ class JobStore(Protocol):
         """The job's attempts, oldest first."""
 
     async def place(self, job: Job) -> int:
-        """How many pending jobs would be claimed before this one, plus one; 1001 stands for that and more."""
+        """About how many pending jobs would be claimed before this one, plus one; 1001 stands for that and more."""
 
     async def cancel(self, tenant_id: str, job_id: str, *, force: bool, webhook_id: str) -> Job | None:
         """Cancel if it is pending; ask its worker to if it runs and `force` is set; the job as it then stands, None if unknown."""
@@ -290,7 +291,7 @@ class WorkStore(Protocol):
     async def claim(
         self, worker: str, room: Room, *, lease_ms: int, limit: int = 1, prefer: Sequence[str] = ()
     ) -> Sequence[Claim]:
-        """Take due jobs: by priority, then those whose model is in `prefer`, then fairly across clients; attempts are written."""
+        """Take due jobs: fairly across clients, those whose model is in `prefer` first; of each client the most urgent; attempts are written."""
 
     async def renew(self, claims: Sequence[tuple[Claim, int]], *, lease_ms: int) -> Sequence[Renewal]:
         """Prolong the leases of those claims that still hold, and note the tokens so far of each."""
@@ -334,7 +335,7 @@ class SweepStore(Protocol):
         """Pending jobs whose deadline passed have failed; those that were cancelled while they were put back are cancelled."""
 
     async def waiting(self, *, limit: int) -> Sequence[tuple[str, str]]:
-        """Tenant and id of pending jobs that are due, in the order of claims."""
+        """Tenant and id of pending jobs that are due, about in the order of claims."""
 
     async def settle_orphans(self) -> int:
         """Give back reservations of jobs that are over; how many there were."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from junto.core.secret import Secret
-from junto.ports.jobs import JobQuery
+from junto.ports.jobs import JobQuery, Status
 from junto.storage.repositories.outbox import StoredWebhooks
 from junto.storage.sealing import Sealer
 from junto.storage.tables.jobs import OUTBOX
 
-from .desk import ANSWERED, Desk
+from .desk import ANSWERED, LEASE, PLENTY, Desk
 
 if TYPE_CHECKING:
     from junto.storage.engine import Database
@@ -75,14 +75,37 @@ async def test_what_was_stored_before_there_was_a_secret_is_still_read(desk: Des
 
 
 @pytest.mark.parametrize("other", ["another secret", None])
-async def test_a_job_that_cannot_be_read_is_claimed_without_its_words_and_stops_no_other(
+async def test_a_job_of_another_secret_stays_for_those_who_have_it_and_stops_no_other(
     desk: Desk, database: Database, other: str | None
 ) -> None:
-    unreadable = await Desk(database, sealer()).submit()
-    now = desk if other is None else Desk(database, sealer(other))
+    owner, now = Desk(database, sealer()), desk if other is None else Desk(database, sealer(other))
+    shut = await owner.submit(priority=9)
     readable = await now.submit(id="job_readable")
     claims = [await now.claim(), await now.claim()]
-    assert {claim.job.id: claim.job.request for claim in claims if claim is not None} == {
-        unreadable.id: b"",
-        readable.id: b'{"prompt":"Who?"}',
-    }
+    assert [claim.job.id for claim in claims if claim is not None] == [readable.id]
+    waits = await owner.job(shut)
+    assert (waits.status, waits.fence, waits.attempts) == (Status.PENDING, 0, 0)
+    assert waits.due_ms > shut.due_ms + 20_000
+    await desk.change(shut, due_ms=1)
+    claim = await owner.claim()
+    assert claim is not None
+    assert (claim.job.id, claim.job.request) == (shut.id, b'{"prompt":"Who?"}')
+
+
+async def test_many_jobs_of_another_secret_do_not_keep_a_worker_from_its_own(desk: Desk, database: Database) -> None:
+    owner = Desk(database, sealer())
+    for _ in range(12):
+        await owner.submit()
+    own = await desk.submit(id="job_own")
+    claims = await desk.work.claim("w", PLENTY, lease_ms=LEASE, limit=4)
+    claims = [*claims, *await desk.work.claim("w", PLENTY, lease_ms=LEASE, limit=4)]
+    assert [claim.job.id for claim in claims] == [own.id]
+
+
+async def test_a_job_whose_body_is_damaged_is_claimed_without_its_words(database: Database, desk: Desk) -> None:
+    sealed = Desk(database, sealer())
+    damaged = await sealed.submit()
+    await desk.change(damaged, request=b"damaged")
+    claim = await sealed.claim()
+    assert claim is not None
+    assert (claim.job.id, claim.job.request) == (damaged.id, b"")

@@ -112,7 +112,7 @@ async def test_who_comes_later_waits_for_no_more_than_its_share(desk: Desk) -> N
     assert order == ["cli_a", "cli_b", "cli_a", "cli_b", "cli_a", "cli_a"]
 
 
-async def test_priority_goes_before_fairness(desk: Desk) -> None:
+async def test_a_clients_more_urgent_job_goes_before_its_others(desk: Desk) -> None:
     low, high = await desk.submit(priority=1), await desk.submit(priority=9)
     claims = await desk.work.claim("w", Room(2, 2), lease_ms=1000, limit=2)
     assert [claim.job.id for claim in claims] == [high.id, low.id]

@@ -119,7 +119,7 @@ async def test_what_is_older_is_left_out_and_a_jobs_own_request_counts_with_its_
 
 
 async def test_waiting_jobs_are_counted_by_priority(database: Database) -> None:
-    jobs = [job(0, status="pending", priority=priority) for priority in (5, 5, 9)] + [job(1, priority=5)]
+    jobs = [job(0, status="pending", priority=priority) for priority in (5, 5, 9)] + [job(1, priority=5, finished_ms=1)]
     assert await (await stored(Sessions(database), jobs, [])).pending_by_priority() == {5: 2, 9: 1}
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, func, literal, select, update
 
 from junto.ports.jobs import Job, JobAttempt, JobQuery, Status, Submitted
 from junto.storage.groups import Groups
 from junto.storage.repositories.jobs_ends import end_unrun
+from junto.storage.repositories.jobs_order import IS_PENDING
 from junto.storage.repositories.jobs_rows import ANSWER, HEAD, Transactions, attempt_of, find_job, job_of
 from junto.storage.repositories.jobs_submit import Submissions
 from junto.storage.sessions import OPERATOR, Tenant
@@ -83,11 +84,10 @@ class StoredJobs:
         return await self._places.join(None, job)
 
     async def _places_of(self, _: None, jobs: Sequence[Job]) -> Sequence[int]:
-        """A job's place is one more than how many are before it, of whatever tenant: a number, of which nothing else is seen."""
+        """A job's place is about one more than how many are before it, of whatever tenant: a number, of which nothing else is seen."""
         async with self._transaction(OPERATOR, reading=True) as session:
-            given = ({"of_priority": job.priority, "of_order": job.served_order} for job in jobs)
-            before = [(await session.execute(_BEFORE, one)).scalar_one() for one in given]
-            return [min(int(count), _FURTHEST_PLACE) + 1 for count in before]
+            found = [(await session.execute(_BEFORE, _given(job))).one() for job in jobs]
+            return [_place(before.turns, before.own_turns, before.own_line) for before in found]
 
     async def cancel(self, tenant_id: str, job_id: str, *, force: bool, webhook_id: str) -> Job | None:
         async with self._transaction(Tenant(tenant_id)) as session:
@@ -114,11 +114,30 @@ class StoredJobs:
 
 def _waiting(*where: ColumnElement[bool]) -> ScalarSelect[int]:
     """How many jobs wait of which that is true: each a stretch of an index, and not counted without end."""
-    found = select(literal(1)).where(JOBS.c.status == Status.PENDING.value, *where).limit(_FURTHEST_PLACE)
+    found = select(literal(1)).where(IS_PENDING, *where).limit(_FURTHEST_PLACE)
     return select(func.count()).select_from(found.subquery()).scalar_subquery()
 
 
+_OWN: Final = (JOBS.c.tenant_id == bindparam("of_tenant"), JOBS.c.client_id == bindparam("of_client"))
 _BEFORE: Final = select(
-    _waiting(JOBS.c.priority > bindparam("of_priority"))
-    + _waiting(JOBS.c.priority == bindparam("of_priority"), JOBS.c.served_order < bindparam("of_order"))
+    _waiting(JOBS.c.turn < bindparam("of_turn")).label("turns"),
+    _waiting(*_OWN, JOBS.c.turn < bindparam("of_turn")).label("own_turns"),
+    (
+        _waiting(*_OWN, JOBS.c.priority > bindparam("of_priority"))
+        + _waiting(*_OWN, JOBS.c.priority == bindparam("of_priority"), JOBS.c.id < bindparam("of_id"))
+    ).label("own_line"),
 )
+
+
+def _given(job: Job) -> dict[str, Any]:
+    own = {"of_tenant": job.tenant_id, "of_client": job.client_id, "of_id": job.id}
+    return {**own, "of_turn": job.turn, "of_priority": job.priority}
+
+
+def _place(turns: int, own_turns: int, own_line: int) -> int:
+    """About which place that is: so many turns come before the job's, so many of them its client's, for those before it in line.
+
+    Exact for a client that waits alone, and for one whose jobs are all as urgent.
+    """
+    before = turns * own_line // own_turns if own_turns else turns + own_line
+    return min(before, _FURTHEST_PLACE) + 1

@@ -34,5 +34,5 @@ class VirtualTime:
 
     async def look(self, session: Session) -> None:
         """Learn what other nodes serve; the session must see all tenants."""
-        asked = select(func.max(JOBS.c.served_order)).where(JOBS.c.status == Status.RUNNING.value)
+        asked = select(func.max(JOBS.c.turn)).where(JOBS.c.status == Status.RUNNING.value)
         self.served(int((await session.execute(asked)).scalar() or 0))

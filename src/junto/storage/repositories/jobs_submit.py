@@ -105,6 +105,7 @@ class Submissions:
         tags: dict[str, int] = {}
         rows: list[dict[str, Any]] = []
         now = 0
+        wishes = sorted(wishes, key=lambda wish: wish.job.id)  # as a client's line goes, so go its turns
         for wish in wishes:
             job = wish.job
             if job.client_id not in tags:
@@ -205,6 +206,7 @@ def _row(  # noqa: PLR0917  what a row is made of
         "due_ms": now,
         "deadline_ms": None if job.deadline_ms is None else now + job.deadline_ms,
         "served_order": order,
+        "turn": order,
         "created_ms": now,
         "started_ms": now if begins else None,
         "fence": int(begins),

@@ -14,6 +14,7 @@ from junto.jobs.model import Event, after_lost_lease
 from junto.ports.jobs import AttemptOutcome, Lapsed, Status
 from junto.storage.repositories import money
 from junto.storage.repositories.jobs_ends import end_unrun
+from junto.storage.repositories.jobs_order import IS_PENDING
 from junto.storage.repositories.jobs_rows import HEAD, Transactions, end_attempt, job_of, target
 from junto.storage.sessions import OPERATOR
 from junto.storage.tables.jobs import IDEMPOTENCY, JOB_ATTEMPTS, JOBS, OUTBOX, TRIAGE_DECISIONS
@@ -91,12 +92,7 @@ class StoredSweep:
         return await end_unrun(session, self._ledger, job, status, *said, webhook_id=webhook_id, forget_request=forget)
 
     async def waiting(self, *, limit: int) -> Sequence[tuple[str, str]]:
-        asked = (
-            select(JOBS.c.tenant_id, JOBS.c.id)
-            .where(JOBS.c.status == Status.PENDING.value)
-            .order_by(JOBS.c.priority.desc(), JOBS.c.served_order, JOBS.c.id)
-            .limit(limit)
-        )
+        asked = select(JOBS.c.tenant_id, JOBS.c.id).where(IS_PENDING).order_by(JOBS.c.turn, JOBS.c.id).limit(limit)
         async with self._transaction(OPERATOR, reading=True) as session:
             found = await session.execute(asked.where(session.within(JOBS), JOBS.c.due_ms <= session.now_ms))
             return [(row.tenant_id, row.id) for row in found]

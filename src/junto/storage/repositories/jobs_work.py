@@ -9,13 +9,14 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, Integer, bindparam, case, func, insert, or_, select, tuple_, update
+from sqlalchemy import BigInteger, bindparam, case, insert, select, tuple_, update
 
 from junto.jobs.model import Event
 from junto.ports.jobs import AttemptOutcome, Claim, Renewal, Status
 from junto.ports.money import NoRoom
 from junto.storage.repositories.job_reservations import hold_for_job
 from junto.storage.repositories.jobs_ends import end_job
+from junto.storage.repositories.jobs_order import claimable, next_jobs, pending_by_key
 from junto.storage.repositories.jobs_rows import (
     HEAD,
     REQUEST,
@@ -25,7 +26,6 @@ from junto.storage.repositories.jobs_rows import (
     holding,
     job_of,
     open_attempts,
-    sources,
     target,
 )
 from junto.storage.sessions import OPERATOR, Tenant
@@ -34,7 +34,7 @@ from junto.storage.tables.jobs import JOBS, TRIAGE_DECISIONS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement
     from sqlalchemy.sql.dml import ReturningUpdate
 
     from junto.ports.jobs import Ending, Retry, Room, TriageDecision
@@ -65,8 +65,7 @@ class StoredWork:
         if room.local <= 0 and room.cloud <= 0:
             return ()
         async with self._transaction(OPERATOR) as session:
-            found = await session.execute(*_next(session, room, limit, prefer))
-            keys = [(row.tenant_id, row.id) for row in found]
+            keys = await next_jobs(session, room, limit, prefer)
             return await self._take(session, keys, worker, lease_ms) if keys else ()
 
     async def _take(
@@ -79,7 +78,7 @@ class StoredWork:
         claims = {}
         for row in taken.mappings():
             job = job_of(row, session.sealer)
-            self._fairness.served(job.served_order)
+            self._fairness.served(job.turn)
             claim = Claim(job=job, worker=worker, attempt=job.attempts, remaining_ms=row["remaining_ms"])
             claims[job.tenant_id, job.id] = claim
         await open_attempts(session, [claim.job for claim in claims.values()], worker)
@@ -199,18 +198,6 @@ _RENEW: Final = update(JOBS).where(
 )
 
 
-def _claimable(
-    now_ms: ColumnElement[int], status: ColumnElement[str] = JOBS.c.status
-) -> tuple[ColumnElement[bool], ...]:
-    """Pending, due, within its deadline, and not to be cancelled; in sessions of the operator, who alone claims."""
-    return (
-        status.in_(sources(Event.CLAIM)),
-        JOBS.c.due_ms <= now_ms,
-        or_(JOBS.c.deadline_ms.is_(None), JOBS.c.deadline_ms > now_ms),
-        JOBS.c.cancel_requested == 0,
-    )
-
-
 @cache
 def _taking(now_ms: ColumnElement[int]) -> ReturningUpdate[Any]:
     """Made once: putting it together costs more than running it.
@@ -224,7 +211,7 @@ def _taking(now_ms: ColumnElement[int]) -> ReturningUpdate[Any]:
             JOBS.c.tenant_id.in_(bindparam("of_tenants", expanding=True)),
             JOBS.c.id.in_(bindparam("of_ids", expanding=True)),
             tuple_(JOBS.c.tenant_id, JOBS.c.id).in_(bindparam("of_keys", expanding=True)),
-            *_claimable(now_ms, func.coalesce(JOBS.c.status, "")),
+            *claimable(now_ms, pending_by_key()),
         )
         .values(
             status=target(Status.PENDING, Event.CLAIM),
@@ -235,32 +222,3 @@ def _taking(now_ms: ColumnElement[int]) -> ReturningUpdate[Any]:
         )
         .returning(*HEAD, *REQUEST, (JOBS.c.deadline_ms - now_ms).label("remaining_ms"))
     )
-
-
-def _next(session: Session, room: Room, limit: int, prefer: Sequence[str]) -> tuple[Select[Any], dict[str, Any]]:
-    """The keys of the jobs that are next, by priority, by what is in memory, and by their clients' shares."""
-    local: int | None = None
-    most = room.local + room.cloud
-    if room.local <= 0:
-        local, most = 0, room.cloud
-    elif room.cloud <= 0:
-        local, most = 1, room.local
-    elif limit > min(room.local, room.cloud):
-        limit = min(room.local, room.cloud)  # whichever kind they are, there is room for them
-    passes_over = bool(room.full) and local != 0
-    asked = _waiting(session.now_ms, local=local, prefers=bool(prefer), passes_over=passes_over)
-    return asked, {"of_models": list(prefer), "of_full": list(room.full), "of_limit": min(limit, most)}
-
-
-@cache
-def _waiting(now_ms: ColumnElement[int], *, local: int | None, prefers: bool, passes_over: bool) -> Select[Any]:
-    where = list(_claimable(now_ms))
-    if local is not None:
-        where.append(JOBS.c.local == local)
-    if passes_over:
-        where.append(or_(JOBS.c.local == 0, JOBS.c.model.not_in(bindparam("of_full", expanding=True))))
-    in_memory = JOBS.c.model.in_(bindparam("of_models", expanding=True))
-    preferred = [case((in_memory, 0), else_=1)] if prefers else []
-    order = (JOBS.c.priority.desc(), *preferred, JOBS.c.served_order, JOBS.c.id)
-    asked = select(JOBS.c.tenant_id, JOBS.c.id).where(*where).order_by(*order)
-    return asked.limit(bindparam("of_limit", type_=Integer)).with_for_update(skip_locked=True)

@@ -13,6 +13,7 @@ from sqlalchemy import case, func, select
 
 from junto.core.ids import request_id
 from junto.core.money import usd_from_nano
+from junto.storage.repositories.jobs_order import IS_PENDING
 from junto.storage.sessions import OPERATOR
 from junto.storage.tables.exchanges import EXCHANGES
 from junto.storage.tables.jobs import JOBS
@@ -71,7 +72,7 @@ class StoredSummaries:
         async with self._sessions.read(OPERATOR) as session:
             found = await session.execute(
                 select(JOBS.c.priority, func.count().label("waiting"))
-                .where(session.within(JOBS), JOBS.c.status == "pending")
+                .where(session.within(JOBS), IS_PENDING)
                 .group_by(JOBS.c.priority)
             )
             return {int(row.priority): int(row.waiting) for row in found}

@@ -14,6 +14,7 @@ from junto.storage.tables.columns import count, flag, maybe_bytes, maybe_count, 
 from junto.storage.tables.metadata import METADATA
 
 _IS_OVER: Final = sql("finished_ms IS NOT NULL")
+_WAITS: Final = sql("finished_ms IS NULL AND lease_ms IS NULL")  # pending, in words that no other index begins with
 
 JOBS = Table(
     "jobs",
@@ -61,8 +62,16 @@ JOBS = Table(
     text("prompt_version"),
     text("metadata"),  # the caller's, JSON, at most 16 kB
     text("webhook"),
+    count("turn", default=0),  # in virtual time; `served_order` until it was exchanged with another one of its client
     PrimaryKeyConstraint("tenant_id", "id"),
-    Index("ix_jobs_next", "status", sql("priority DESC"), "served_order", "id"),  # the order of claims
+    # What waits: clients in turn, and each client's own line.
+    Index("ix_jobs_turn", "turn", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
+    Index(
+        "ix_jobs_line",
+        *("tenant_id", "client_id", sql("priority DESC"), "id", "turn"),
+        sqlite_where=_WAITS,
+        postgresql_where=_WAITS,
+    ),
     Index("ix_jobs_lease", "status", "lease_ms"),
     Index("ix_jobs_client", "tenant_id", "client_id", "id"),
     Index("ix_jobs_finished", "finished_ms", sqlite_where=_IS_OVER, postgresql_where=_IS_OVER),
