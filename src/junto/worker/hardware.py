@@ -80,14 +80,10 @@ class Hardware:
     def _follow(self, snapshot: Snapshot) -> None:
         if snapshot is self._snapshot:
             return
-        lives = {
-            id(each.backend_live): each.backend_live
-            for each in snapshot.deployments
-            if each.locality is Locality.LOCAL and each.enabled
-        }
         places = {name: _local_places(resolution) for name, resolution in snapshot.resolutions.items()}
-        self._lives = tuple(lives.values())
         self._places = {name: found for name, found in places.items() if found}
+        # Whatever a name leads to: backends, and councils, which are answered in this process and have no bound of their own.
+        self._lives = tuple({id(live): live for found in self._places.values() for live in found}.values())
         self._snapshot = snapshot
 
 

@@ -76,6 +76,7 @@ class ManyBackends:
         groups: Mapping[str, GroupSpec],
         fallbacks: Mapping[str, tuple[str, ...]],
         default: Sensitivity,
+        councils: tuple[str, ...] = (),
     ) -> None:
         self.clock = StillClock()
         self.shelf = Shelf()
@@ -83,7 +84,9 @@ class ManyBackends:
         self.providers = {one.name: Guarded(one.name, tuple(one.models), one.steps) for one in backends}
         self._board = LiveBoard()
         specs = tuple(_spec(backend) for backend in backends)
-        catalog = CatalogSpec(backends=specs, prices=PriceTable.parse(""), groups=groups, fallbacks=fallbacks)
+        catalog = CatalogSpec(
+            backends=specs, prices=PriceTable.parse(""), groups=groups, fallbacks=fallbacks, councils=councils
+        )
         found: dict[str, Probe] = {}
         self.snapshot = build(catalog, found, self._board, 1, on=dt.date(2026, 1, 1))
         settlement = Settlement(recorder=self.shelf, observer=Observers(), clock=self.clock)

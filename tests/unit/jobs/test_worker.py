@@ -51,8 +51,10 @@ def test_while_all_hardware_is_away_only_a_few_jobs_find_out() -> None:
     assert Hardware().room(house.pipeline._current.runtime, (), 500) == LocalRoom(2)
 
 
-def house_of(*backends: Backend, groups: dict[str, GroupSpec] | None = None) -> ManyBackends:
-    return ManyBackends(backends, groups=groups or {}, fallbacks={}, default=Sensitivity.INTERNAL)
+def house_of(
+    *backends: Backend, groups: dict[str, GroupSpec] | None = None, councils: tuple[str, ...] = ()
+) -> ManyBackends:
+    return ManyBackends(backends, groups=groups or {}, fallbacks={}, default=Sensitivity.INTERNAL, councils=councils)
 
 
 def backend(name: str, *models: str, slots: int | None = 1, locality: Locality = Locality.LOCAL) -> Backend:
@@ -108,6 +110,16 @@ def test_a_backend_that_is_away_keeps_nobody_from_the_others() -> None:
     assert room(house).at_once == 2
     assert room(house, "big", "big") == LocalRoom(8, room(house, "big", "big").full)
     assert "big" in room(house, "big", "big").full
+
+
+def test_councils_have_room_while_hardware_is_full() -> None:
+    house = house_of(backend("one", "big"), councils=("debate",))
+    assert room(house).at_once == 2
+    assert room(house, "council/debate").at_once == 2
+    left = room(house, "big", "big", "council/debate")
+    assert left.at_once == 499
+    assert "big" in left.full
+    assert "council/debate" not in left.full
 
 
 def test_jobs_of_names_that_nothing_stands_for_are_bounded_too() -> None:
