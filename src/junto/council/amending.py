@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from junto.core.errors import InvalidField
+from junto.core.near import did_you_mean
 from junto.council.template import document_of, parse_template
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def amended(template: Template, *, members: object = None, rounds: object = None) -> Template:
-    """The template with what a caller wants otherwise for one question; raises InvalidTemplate.
+    """The template with what a caller wants otherwise for one question; raises InvalidTemplate, or InvalidField.
 
     `members`: a list of names, to hear only those, or of mappings: one with the name of a member changes what it mentions, another
     one is a new member. The quorum is the majority again, and reviewers that are not there are forgotten. A model that is mentioned
@@ -27,7 +29,7 @@ def amended(template: Template, *, members: object = None, rounds: object = None
     if members is None:
         return parse_template(document, template.name)
     known = {entry["name"]: entry for entry in document["members"]}
-    chosen = [_chosen(entry, known) for entry in members] if isinstance(members, list) else members
+    chosen = [_chosen(entry, known, at) for at, entry in enumerate(members)] if isinstance(members, list) else members
     document |= {"members": chosen, "quorum": None}
     if template.ranking is not None:
         names = [one.get("name") for one in chosen if isinstance(one, dict)] if isinstance(chosen, list) else []
@@ -45,11 +47,13 @@ def amended(template: Template, *, members: object = None, rounds: object = None
     )
 
 
-def _chosen(entry: object, known: Mapping[str, Mapping[str, Any]]) -> object:
-    """What one entry of a caller's list of members means, as far as it means anything."""
+def _chosen(entry: object, known: Mapping[str, Mapping[str, Any]], at: int) -> object:
+    """What one entry of a caller's list of members means, as far as it means anything; raises InvalidField for a name nobody has."""
     if isinstance(entry, str):
-        # Left as a name without a persona where nobody has it, so that the problem is told at its place.
-        return known.get(entry, {"name": entry})
+        if entry not in known:
+            message = f"No member is called {entry[:100]!r}.{did_you_mean(entry, known)}"
+            raise InvalidField(message, param=f"members[{at}]")
+        return known[entry]
     if isinstance(entry, dict) and isinstance(entry.get("name"), str):
         return {**known.get(entry["name"], {}), **entry}
     return entry

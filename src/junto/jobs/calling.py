@@ -112,6 +112,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 
 async def call(pipeline: Pipeline, arrival: Arrival, progress: Progress, funds: Funds) -> Answered:
     """Ask and read to the end; raises a JuntoError. Cancelled, it cancels the upstream, and `progress.record` says what was used."""
+    arrival.funds = funds
     answer = await pipeline.open(arrival)
     answer.draw_on(funds)
     folder = Folder()

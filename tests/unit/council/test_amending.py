@@ -2,6 +2,7 @@
 
 import pytest
 
+from junto.core.errors import InvalidField
 from junto.council.amending import amended
 from junto.council.template import InvalidTemplate, Sees
 from tests.unit.council.sittings import council
@@ -42,7 +43,6 @@ def test_rounds_may_be_a_number() -> None:
 @pytest.mark.parametrize(
     ("members", "problem"),
     [
-        (["Bem"], "members[0].persona: is needed, and missing"),
         ([], "members: must name somebody: a list of {name, persona}"),
         ("Ada", "members: must be a list"),
         ([7], "members[0]: must be a mapping of keys"),
@@ -56,3 +56,10 @@ def test_what_cannot_be_is_told_as_for_a_template(members: object, problem: str)
     with pytest.raises(InvalidTemplate) as caught:
         amended(DEBATE, members=members)
     assert problem in caught.value.reasons
+
+
+def test_a_name_that_nobody_has_is_told_with_near_ones() -> None:
+    """At its place in the caller's list."""
+    with pytest.raises(InvalidField, match="Did you mean Ben") as refused:
+        amended(DEBATE, members=["Ben", "Bem"])
+    assert refused.value.param == "members[1]"

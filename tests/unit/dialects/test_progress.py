@@ -75,10 +75,10 @@ def test_progress_is_a_block_of_thinking_in_anthropic_s_stream() -> None:
     assert kinds[:6] == ["message_start", "thinking", "thinking_delta", "content_block_stop", "text", "text_delta"]
 
 
-def test_progress_is_a_line_of_its_own_in_the_native_stream() -> None:
-    """Clients that know only `chunk` pass over it."""
+def test_progress_is_an_empty_chunk_in_the_native_stream() -> None:
+    """It has no place for reasoning; the connection is not silent all the same."""
     told, said, done = [json.loads(line) for line in rendered(native.COMPLETE_STREAM).splitlines()]
-    assert told == {"type": "progress", "text": "round 1\n"}
+    assert told == {"type": "chunk", "text": ""}
     assert said == {"type": "chunk", "text": "Yes."}
     assert done["council"] == {"degraded": False}
 

@@ -1,7 +1,4 @@
-"""The native stream: lines of `chunk` (and `progress`, of what others contribute to), then one of `done` or `error`.
-
-Tool calls come whole, with `done`.
-"""
+"""The native stream: lines of `chunk`, then one of `done` or `error`. Tool calls come whole, with `done`."""
 
 from __future__ import annotations
 
@@ -91,7 +88,7 @@ class NativeParser:
         events: list[Event] = [] if self._begun else [Start(line.model)]
         self._begun = True
         if line.text:
-            events.append(Progress(line.text) if line.type == "progress" else TextDelta(line.text))
+            events.append(TextDelta(line.text))
         if line.type != "done":
             return events
         self._over = True
@@ -119,8 +116,8 @@ class NativeRenderer:
         match event:
             case TextDelta(text):
                 return b'{"type":"chunk","text":%b}\n' % msgspec.json.encode(text) if text else b""
-            case Progress(text):
-                return b'{"type":"progress","text":%b}\n' % msgspec.json.encode(text) if text else b""
+            case Progress():
+                return b'{"type":"chunk","text":""}\n'  # it has no place here, but the caller sees that there is some
             case ToolCallStart() | ToolCallDelta():
                 self._calls.add(event)
             case Finish():
