@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from junto.bootstrap.tracing import open_tracing
 from junto.storage.repositories.summaries import StoredSummaries
+from junto.telemetry.councils import CouncilMetrics
 from junto.telemetry.families import redis_families
 from junto.telemetry.logging import ExchangeLog
 from junto.telemetry.metrics import Metrics
@@ -57,7 +58,9 @@ async def open_observing(
     pending = Sampled(summaries.pending_by_priority, clock=clock)
     metrics = _metrics(build, operation, storage)
     work = WorkMetrics(pending=lambda: pending.value)
+    councils = CouncilMetrics()
     metrics.add(work.families)
+    metrics.add(councils.families)
     if redis_up is not None:
         metrics.add(partial(redis_families, redis_up))
 
@@ -65,7 +68,9 @@ async def open_observing(
         await pending.refresh()
         return metrics.render()
 
-    observer = Observers(metrics, *watching, swaps=(work, *traced), refusals=(work,), jobs=(work, *traced))
+    observer = Observers(
+        metrics, *watching, swaps=(work, *traced), refusals=(work,), jobs=(work, *traced), councils=(councils,)
+    )
     return Observing(observer=observer, scrape=scrape, summaries=summaries)
 
 
