@@ -268,3 +268,15 @@ def test_what_cannot_be_is_told_in_words(hall: Hall) -> None:
 def test_the_list_names_members_for_the_administrator(hall: Hall) -> None:
     rows = [" ".join(line.split()) for line in hall.piped("--list").stdout.splitlines()]
     assert "hall Ann, Bob 2 1 Two who answer twice." in rows
+
+
+def test_a_sitting_is_counted_under_its_template(hall: Hall) -> None:
+    hall.piped("-t", "hall", "Tea?")
+    [parent, *_] = [one for one in hall.junto.recorded(6) if not one["parent_id"]]
+    assert parent["model"] == "council/hall"
+    text = hall.junto.http.get("/metrics/prometheus").text
+    assert 'junto_councils_total{degraded="false",kind="synthesis",template="hall"} 1.0' in text
+    assert 'junto_council_members_missing_total{template="hall"} 0.0' in text
+    assert 'junto_council_duration_seconds_count{template="hall"} 1.0' in text
+    figures = hall.junto.http.get("/metrics", headers={**hall.junto.admin, "accept": "application/json"}).json()
+    assert figures["councils_by_template"]["hall"]["count"] == 1

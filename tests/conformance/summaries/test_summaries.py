@@ -68,7 +68,13 @@ def job(latency: int, **more: Any) -> dict[str, Any]:
 async def test_an_empty_database_has_figures_of_nothing(database: Database) -> None:
     figures = await StoredSummaries(Sessions(database)).summary(SummaryQuery(days=3))
     assert (figures["days"], figures["total_jobs"], figures["total_requests"]) == (3, 0, 0)
-    assert figures["jobs_by_status"] == figures["jobs_by_model"] == figures["requests_by_model"] == {}
+    assert (
+        figures["jobs_by_status"]
+        == figures["jobs_by_model"]
+        == figures["requests_by_model"]
+        == figures["councils_by_template"]
+        == {}
+    )
 
 
 async def test_jobs_are_counted_by_status_model_and_task(database: Database) -> None:
@@ -116,6 +122,24 @@ async def test_what_is_older_is_left_out_and_a_jobs_own_request_counts_with_its_
         "p95": 10,
         "total_cost_usd": "0.00000001",
     }
+
+
+async def test_councils_are_told_by_template_with_what_their_members_cost(database: Database) -> None:
+    sessions = Sessions(database)
+    now = await now_ms(sessions)
+    sitting = {"outcome": "ok", "model": "council/debate", "backend": "council", "duration_ms": 900, "started_ms": now}
+    first = f"req_{now:011x}{0:013x}"
+    requests = [
+        sitting,
+        sitting | {"job_id": "job_1", "duration_ms": 100},
+        sitting | {"started_ms": now - 8 * DAY},
+        *({"id": f"{first}.{part}", "parent_id": first, "model": "m", "cost_nano": 2_000_000} for part in (1, 2, 3)),
+        {"outcome": "ok", "model": "council/of-a-backend", "backend": "desk", "cost_nano": 7},
+    ]
+    store = await stored(sessions, [], requests)
+    told = (await store.summary(SummaryQuery()))["councils_by_template"]
+    assert told == {"debate": {"count": 2, "avg_latency_ms": 500, "p95": 900, "total_cost_usd": "0.006000"}}
+    assert (await store.summary(SummaryQuery(model="m")))["councils_by_template"] == {}
 
 
 async def test_waiting_jobs_are_counted_by_priority(database: Database) -> None:

@@ -1,6 +1,7 @@
 """Figures over stored jobs and requests. Implements ports.summaries.SummaryStore; the same SQL on every database.
 
-A request that was made for a job is part of that job and not counted as a request. The 95th percentile is by nearest rank: the
+A request that was made for a job is part of that job and not counted as a request. What a council asked its members is counted as
+requests of their models; the council itself, which costs nothing but them, is shown with what they cost. The 95th percentile is by nearest rank: the
 smallest latency that at least 95 of 100 do not exceed.
 """
 
@@ -13,6 +14,7 @@ from sqlalchemy import case, func, select
 
 from junto.core.ids import request_id
 from junto.core.money import usd_from_nano
+from junto.routing.facts import COUNCIL
 from junto.storage.repositories.jobs_order import IS_PENDING
 from junto.storage.sessions import OPERATOR
 from junto.storage.tables.exchanges import EXCHANGES
@@ -66,6 +68,7 @@ class StoredSummaries:
                 "requests_by_outcome": by_outcome,
                 "requests_by_model": await _by_model(session, requests),
                 "requests_by_task_type": await _counts(session, requests, requests.task_type),
+                "councils_by_template": await _by_council(session, _councils(session, query, since)),
             }
 
     async def pending_by_priority(self) -> Mapping[int, int]:
@@ -106,6 +109,26 @@ def _requests(session: Session, query: SummaryQuery, since: int) -> _Source:
             table.id >= request_id(since, 0),
             table.started_ms >= since,
             table.job_id == "",
+            *_equal(chosen),
+        ),
+    )
+
+
+def _councils(session: Session, query: SummaryQuery, since: int) -> _Source:
+    """Sittings, be they asked for by a request or by a job."""
+    table = EXCHANGES.c
+    chosen = {table.client_id: query.client_id, table.task_type: query.task_type, table.model: query.model}
+    return _Source(
+        ending=table.outcome,
+        model=table.model,
+        task_type=table.task_type,
+        latency_ms=table.duration_ms,
+        cost_nano=table.cost_nano,
+        within=(
+            session.within(EXCHANGES),
+            table.id >= request_id(since, 0),
+            table.started_ms >= since,
+            table.backend == COUNCIL,
             *_equal(chosen),
         ),
     )
@@ -164,4 +187,23 @@ async def _by_model(session: Session, source: _Source) -> dict[str, dict[str, An
             "total_cost_usd": usd_from_nano(int(row.cost_nano)),
         }
         for row in found
+    }
+
+
+async def _by_council(session: Session, councils: _Source) -> dict[str, dict[str, Any]]:
+    """As by model, with what the parts of the sittings cost in the place of what they cost themselves."""
+    figures = await _by_model(session, councils)
+    if not figures:
+        return {}
+    sittings = select(EXCHANGES.c.id, EXCHANGES.c.model).where(*councils.within).subquery()
+    found = await session.execute(
+        select(sittings.c.model, func.sum(EXCHANGES.c.cost_nano).label("cost_nano"))
+        .join_from(EXCHANGES, sittings, EXCHANGES.c.parent_id == sittings.c.id)
+        .where(session.within(EXCHANGES), EXCHANGES.c.id >= select(func.min(sittings.c.id)).scalar_subquery())
+        .group_by(sittings.c.model)
+    )
+    costs = {row.model: usd_from_nano(int(row.cost_nano)) for row in found}
+    return {
+        model.removeprefix(f"{COUNCIL}/"): told | {"total_cost_usd": costs.get(model, told["total_cost_usd"])}
+        for model, told in figures.items()
     }
