@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from junto.agents.directory import AgentDirectory
+from junto.agents.personas import ShelvedPersonas
 from junto.agents.shelf import AgentShelf
 from junto.core.ids import record_id
 from junto.storage.repositories.agents import AGENTS_VERSION, StoredAgents
@@ -25,6 +26,7 @@ class Agents:
     """What the rest of Junto uses of it. `shelf` finds the agents in force."""
 
     shelf: AgentShelf
+    personas: ShelvedPersonas
     directory: AgentDirectory
     conversations: StoredConversations
 
@@ -46,4 +48,4 @@ def open_agents(sessions: Sessions, replicas: Replicas, tenants: Directory, cloc
         make_id=make_id,
         announce=partial(replicas.changed, AGENTS_VERSION),
     )
-    return Agents(shelf=shelf, directory=directory, conversations=conversations)
+    return Agents(shelf=shelf, personas=ShelvedPersonas(shelf), directory=directory, conversations=conversations)

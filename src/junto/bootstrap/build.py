@@ -128,6 +128,7 @@ def _web_services(given: Given, node: Node, jobs: JobParts, handler: Handler, ch
         traffic=node.routing.traffic,
         prompts=node.prompts.library,
         agents=node.agents.directory,
+        personas=node.agents.personas,
         agent_handler=handler,
         councils=node.council_library,
         budgeting=node.money.budgeting,

@@ -99,7 +99,7 @@ async def open_jobs(
     sweeper = opening.sweeper()
     work, queue = opening.stores.work, node.coordination.queue
     parts = JobParts(
-        jobs=opening.jobs(runs, sweeper, Planner(routes, prompts)),
+        jobs=opening.jobs(runs, sweeper, Planner(routes, prompts, node.agents.personas)),
         follower=Follower(opening.stores.jobs, opening.news, given.clock),
         outbound=opening.outbound,
         runs=runs,

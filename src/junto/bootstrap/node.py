@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from junto.council.library import CouncilLibrary
     from junto.gateway.exchange import Exchange
+    from junto.gateway.personas import Personas
     from junto.identity.principal import Principal
     from junto.ports.clock import Clock
     from junto.ports.provider import Provider
@@ -115,7 +116,7 @@ async def open_node(settings: Settings, given: Given, stack: AsyncExitStack) -> 
     )
     agents = open_agents(storage.sessions, replicas, identity.directory, clock)
     tasks = Tasks(routing.routes, prompts.shelf)
-    pipeline = _pipeline(given, storage, coordination, money, operation, observing, tasks)
+    pipeline = _pipeline(given, storage, coordination, money, operation, observing, tasks, agents.personas)
     loader = Loader(operation.current, heartbeats=operation.heartbeats, clock=clock, observer=observing.observer)
     stack.push_async_callback(loader.close)
     return Node(
@@ -164,6 +165,7 @@ def _pipeline(  # noqa: PLR0917  what it is made of
     operation: Operation,
     observing: Observing,
     tasks: Tasks,
+    personas: Personas,
 ) -> Pipeline:
     clock, observer = given.clock, observing.observer
     settlement = Settlement(recorder=storage.journal, observer=observer, clock=clock)
@@ -182,6 +184,7 @@ def _pipeline(  # noqa: PLR0917  what it is made of
         purse=money.purse,
         act_for=act_for,
         tasks=tasks,
+        personas=personas,
     )
     attempts = Attempts(settlement=settlement, observer=observer, clock=clock, jitter=given.jitter, parts=parts_of)
     pipeline = Pipeline(current, admission=admission, attempts=attempts, settlement=settlement, clock=clock)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from junto.routing.facts import DeploymentFacts
 
-_OWN = frozenset({Kind.GROUP, Kind.TASK, Kind.COUNCIL})
+_OWN = frozenset({Kind.GROUP, Kind.TASK, Kind.COUNCIL, Kind.AGENT})
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):

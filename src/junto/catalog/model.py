@@ -75,6 +75,7 @@ class Kind(StrEnum):
     PINNED = "pinned"
     TASK = "task"
     COUNCIL = "council"
+    AGENT = "agent"
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True, eq=False):

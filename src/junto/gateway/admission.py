@@ -11,6 +11,7 @@ from junto.core.errors import Overloaded
 from junto.core.sensitivity import Sensitivity, parse_sensitivity
 from junto.gateway.exchange import Arrival, Exchange
 from junto.gateway.payment import most
+from junto.gateway.personas import PREFIX, floor_of, persona_of, put_on
 from junto.routing.sensitivity import effective_sensitivity
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from junto.gateway.credit import Hold
     from junto.gateway.limits import Limiter
+    from junto.gateway.personas import Persona, Personas
     from junto.gateway.purse import Purse
     from junto.gateway.tasks import Tasks
     from junto.identity.principal import Budget, Principal
@@ -42,6 +44,7 @@ class Admission:
         purse: Purse | None = None,
         act_for: Callable[[Principal, str], Principal] | None = None,
         tasks: Tasks | None = None,
+        personas: Personas | None = None,
     ) -> None:
         self._recorder = recorder
         self._clock = clock
@@ -49,6 +52,7 @@ class Admission:
         self._purse = purse
         self._act_for = act_for
         self._tasks = tasks
+        self._personas = personas
 
     def admit(self, arrival: Arrival, default: Sensitivity) -> Exchange:
         """The exchange, with its tier fixed for good; raises InvalidRequest or Overloaded."""
@@ -64,6 +68,11 @@ class Admission:
         if routed is not None and self._tasks is not None:
             task_type = routed.task_type[:_LONGEST_TASK]
             head = self._tasks.amended(arrival, head, routed, principal)
+        persona: Persona | None = None
+        if head.model.startswith(PREFIX) and self._personas is not None:
+            persona = persona_of(self._personas, principal, head.model)
+            put_on(persona, arrival)
+            head = arrival.wire.peek(arrival.body)
         return Exchange(
             id=arrival.id,
             arrival=arrival,
@@ -74,13 +83,14 @@ class Admission:
                 principal_min=principal.min_sensitivity,
                 asked_header=_asked(arrival.sensitivity, "X-Junto-Sensitivity"),
                 asked_body=_asked(metadata.get("sensitivity"), "metadata.sensitivity"),
-                route_floor=None if routed is None else routed.floor,
+                route_floor=floor_of(routed, persona),
             ),
             task_type=task_type,
             started=self._clock.monotonic(),
             started_ms=self._clock.wall_ms(),
             attempts=[],
             routed=routed,
+            persona=persona,
         )
 
     async def permit(self, exchange: Exchange) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from junto.dialects.wire import Wire
     from junto.gateway.parts import ExchangeParts
     from junto.gateway.payment import Funds
+    from junto.gateway.personas import Persona
 
 
 class Arrival:
@@ -126,6 +127,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     hold: Hold | None = None  # of the caller's budgets, where there are any
     routed: Routed | None = None  # what the routes say about it, where it names a task
     lost: Lost | None = None  # hardly ever anything
+    persona: Persona | None = None  # where the request names an agent
     parts: ExchangeParts | None = None  # where the answer is composed of others
 
     def request(self) -> Request:

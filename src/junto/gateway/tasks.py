@@ -12,6 +12,7 @@ import msgspec
 
 from junto.catalog.tasks import resolve_routed
 from junto.dialects.amendment import Amendment
+from junto.gateway.personas import resolve_persona
 from junto.routing.route_table import apply, opened
 
 if TYPE_CHECKING:
@@ -57,6 +58,12 @@ class Tasks:
 
 def resolve(exchange: Exchange, snapshot: Snapshot) -> Resolution:
     """Where an exchange may be answered; raises UnknownModel. A task on the client's list opens what its route leads to."""
+    if exchange.persona is not None:
+        principal = exchange.principal
+        resolution, allowed = resolve_persona(exchange.persona, exchange.head.model, snapshot, principal.allowed_models)
+        if allowed is not principal.allowed_models:
+            exchange.principal = msgspec.structs.replace(principal, allowed_models=allowed)
+        return resolution
     routed = exchange.routed
     if routed is None or routed.keeps_model:
         return snapshot.resolve(exchange.head.model)

@@ -15,6 +15,7 @@ from junto.core.errors import AllBackendsDown, InvalidField
 from junto.core.sensitivity import Locality, Sensitivity, parse_sensitivity
 from junto.dialects.openai.requests import render_sampling
 from junto.gateway.payment import most
+from junto.gateway.personas import PREFIX, floor_of, persona_of, resolve_persona
 from junto.jobs.request import JobCaller, JobRequest, checked
 from junto.ports.jobs import OnCrash
 from junto.routing.facts import Traits
@@ -27,7 +28,9 @@ from junto.routing.sensitivity import effective_sensitivity
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from junto.catalog.resolve import Snapshot
     from junto.dialects.wire import Head
+    from junto.gateway.personas import Persona, Personas
     from junto.gateway.runtime import Runtime
     from junto.identity.principal import Principal
     from junto.prompts.shelf import PromptShelf
@@ -86,25 +89,27 @@ class Prospect(msgspec.Struct, frozen=True, kw_only=True):
 class Planner:
     """Turns submissions into prospects."""
 
-    def __init__(self, routes: Callable[[], RouteTable], templates: PromptShelf) -> None:
+    def __init__(
+        self, routes: Callable[[], RouteTable], templates: PromptShelf, personas: Personas | None = None
+    ) -> None:
         self._routes = routes
         self._templates = templates
+        self._personas = personas
 
     def prospect(self, asked: Submission, principal: Principal, runtime: Runtime, now: float) -> Prospect:
         """Raises UnknownModel, NotServable, Forbidden or InvalidRequest for what could never run."""
         routed = apply(self._routes(), asked.model or AUTO, asked.task_type)
         if routed is None:  # a task type names one
             raise InvalidField("A job has a task type.", param="task_type")
+        persona = self._persona(asked, principal)
         tier = effective_sensitivity(
             default=runtime.default_sensitivity,
             principal_min=principal.min_sensitivity,
             asked_body=None if asked.sensitivity is None else parse_sensitivity(asked.sensitivity),
-            route_floor=routed.floor,
+            route_floor=floor_of(routed, persona),
         )
-        stages = resolve_routed(runtime.snapshot, routed).stages
-        if principal.allowed_models is not None:
-            allowed = opened(principal.allowed_models, asked.model or AUTO, routed, (stage.name for stage in stages))
-            principal = msgspec.structs.replace(principal, allowed_models=allowed)
+        stages, allowed = _opened_stages(asked, routed, persona, principal, runtime.snapshot)
+        principal = msgspec.structs.replace(principal, allowed_models=allowed)
         template = self._template(asked, principal)
         request = JobRequest(
             caller=JobCaller.of(principal),
@@ -129,10 +134,30 @@ class Planner:
             reserve_nano=_most(head, _may_answer(chosen)),
         )
 
+    def _persona(self, asked: Submission, principal: Principal) -> Persona | None:
+        """The agent that the caller named; raises UnknownModel where it is none of its tenant's."""
+        if self._personas is None or asked.model is None or not asked.model.startswith(PREFIX):
+            return None
+        return persona_of(self._personas, principal, asked.model)
+
     def _template(self, asked: Submission, principal: Principal) -> Prompt | None:
         if asked.system_prompt is not None or _has_system(asked.messages):
             return None
         return self._templates.find(principal.client_id, asked.task_type)
+
+
+def _opened_stages(
+    asked: Submission, routed: Routed, persona: Persona | None, principal: Principal, snapshot: Snapshot
+) -> tuple[Sequence[Stage], frozenset[str] | None]:
+    """Where the job may be answered, and the caller's list of models with what its name opens."""
+    allowed = principal.allowed_models
+    if persona is not None:
+        resolution, allowed = resolve_persona(persona, routed.model, snapshot, allowed)
+        return resolution.stages, allowed
+    stages = resolve_routed(snapshot, routed).stages
+    if allowed is not None:
+        allowed = opened(allowed, asked.model or AUTO, routed, (stage.name for stage in stages))
+    return stages, allowed
 
 
 def _options(routed: Routed, asked: Submission) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from junto.catalog.tasks import Routes
     from junto.core.secret import Secret
     from junto.council.library import CouncilLibrary
+    from junto.gateway.personas import Personas
     from junto.gateway.heartbeat import Heartbeats
     from junto.gateway.loading import Loader
     from junto.gateway.permit import Permit
@@ -65,6 +66,7 @@ class WebServices:
     traffic: RecordedTraffic
     prompts: PromptLibrary
     agents: AgentDirectory
+    personas: Personas
     agent_handler: Handler
     councils: CouncilLibrary
     budgeting: Budgeting
