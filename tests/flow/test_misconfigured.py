@@ -43,7 +43,13 @@ def racks(tmp_path: Path) -> Iterator[Racks]:
         refusing.script.always(REFUSES)
         lacking.script.always(LACKS)
         backends = [
-            {"name": "e401", "provider": "openai", "url": refusing.base_url, "models": {"m": "gpt-test"}, "api_key": KEY},
+            {
+                "name": "e401",
+                "provider": "openai",
+                "url": refusing.base_url,
+                "models": {"m": "gpt-test"},
+                "api_key": KEY,
+            },
             {"name": "e404", "provider": "vllm", "url": lacking.base_url, "models": {"m": "gpt-test"}},
         ]
         with RunningJunto(tmp_path / "data", {"backends": backends, "logging": {"level": "warning"}}) as junto:
