@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from junto.core.money import NANO_PER_USD
 from junto.telemetry.accumulators import Histogram
-from junto.telemetry.rows import make_counter, make_histogram
+from junto.telemetry.council_families import council_families
 from junto.telemetry.work import Words
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ BOUNDS: Final = (
     *(180_000, 300_000, 600_000, 1_800_000, 3_600_000),
 )
 _MOST_TEMPLATES: Final = 100
-_TEMPLATE: Final = ("template",)
 
 
 class CouncilMetrics:
@@ -35,50 +33,23 @@ class CouncilMetrics:
 
     def __init__(self, *, most_templates: int = _MOST_TEMPLATES) -> None:
         self._templates = Words(most_templates)
-        self._sittings: Counter[tuple[str, str, str]] = Counter()
-        self._durations: dict[tuple[str, ...], Histogram] = {}
-        self._members: Counter[tuple[str]] = Counter()
-        self._missing: Counter[tuple[str]] = Counter()
-        self._tokens: Counter[tuple[str]] = Counter()
-        self._nano: Counter[tuple[str]] = Counter()
+        self.sittings: Counter[tuple[str, str, str]] = Counter()
+        self.durations: dict[tuple[str, ...], Histogram] = {}
+        self.members: Counter[tuple[str]] = Counter()
+        self.missing: Counter[tuple[str]] = Counter()
+        self.tokens: Counter[tuple[str]] = Counter()
+        self.nano: Counter[tuple[str]] = Counter()
 
     def council_ended(self, council: CouncilEnded) -> None:
         template = self._templates.of(council.template)
         key = (template,)
-        self._sittings[template, council.kind, "true" if council.degraded else "false"] += 1
-        self._durations.setdefault(key, Histogram(BOUNDS)).observe(max(council.milliseconds, 0))
-        self._members[key] += council.members
-        self._missing[key] += council.missing
-        self._tokens[key] += council.tokens
-        self._nano[key] += council.cost_nano
+        self.sittings[template, council.kind, "true" if council.degraded else "false"] += 1
+        self.durations.setdefault(key, Histogram(BOUNDS)).observe(max(council.milliseconds, 0))
+        self.members[key] += council.members
+        self.missing[key] += council.missing
+        self.tokens[key] += council.tokens
+        self.nano[key] += council.cost_nano
 
     def families(self) -> Iterator[Metric]:
         """All of it, as Prometheus takes it."""
-        yield make_counter(
-            "councils",
-            "Sittings that ended by themselves. kind: synthesis, single, side_by_side, best or failed.",
-            ("template", "kind", "degraded"),
-            self._sittings.items(),
-        )
-        yield make_histogram(
-            "council_duration", "From the first call of a sitting to its end.", _TEMPLATE, self._durations.items()
-        )
-        yield make_counter("council_members", "Members of those sittings.", _TEMPLATE, self._members.items())
-        yield make_counter(
-            "council_members_missing",
-            "Members that were left out, failed or were late.",
-            _TEMPLATE,
-            self._missing.items(),
-        )
-        yield make_counter(
-            "council_tokens",
-            "Tokens of all calls; each call's own are in junto_tokens.",
-            _TEMPLATE,
-            self._tokens.items(),
-        )
-        yield make_counter(
-            "council_cost_usd",
-            "Dollars charged for all calls; each call's own are in junto_cost_usd.",
-            _TEMPLATE,
-            ((key, nano / NANO_PER_USD) for key, nano in self._nano.items()),
-        )
+        return council_families(self)
