@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PATHS = (
     "/v1/chat/completions",
     "/v1/completions",
+    "/v1/council/chat",
     "/v1/embeddings",
     "/v1/messages",
     "/api/chat",
@@ -36,6 +37,13 @@ def random_body(rng: random.Random, path: str, model: str, text: str) -> dict[st
     match path:
         case "/v1/chat/completions" | "/api/chat":
             return {"model": model, "messages": messages, "stream": stream}
+        case "/v1/council/chat":
+            members = [{"name": name, "persona": "You say something.", "model": model} for name in ("Ann", "Bob")]
+            council = rng.choice(("debate", "diverse-analysis", "peer-review"))
+            chosen = (
+                {"members": [*members, *(("Proponent",) if council == "debate" else ())]} if rng.random() < 0.7 else {}
+            )
+            return {"template": council, "messages": messages, "stream": stream, "max_tokens": 9, **chosen}
         case "/v1/messages":
             return {"model": model, "messages": messages, "stream": stream, "max_tokens": 9}
         case "/v1/completions" | "/api/generate":
