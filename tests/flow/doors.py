@@ -45,6 +45,7 @@ class Who(StrEnum):
     CALLER = "caller"  # a client with the scope, or the administrator
     ACCOUNT = "account"  # the same, each for what is its own; the administrator for everyone's
     ADMIN = "admin"
+    VISITOR = "visitor"  # whoever has a session of the web chat, which no key is
     NOBODY = "nobody"
 
 
@@ -61,6 +62,7 @@ class Door:
 
 OPEN = Door(who=Who.ANYONE)
 ADMIN = Door(who=Who.ADMIN)
+VISITOR = Door(who=Who.VISITOR)
 NOBODY = Door(who=Who.NOBODY)
 
 
@@ -144,6 +146,9 @@ DOORS: dict[Route, Door] = {
     ("PATCH", "/agents/{name}"): ADMIN,
     ("DELETE", "/agents/{name}"): ADMIN,
     ("POST", "/agents/{name}/messages"): INFERENCE,
+    ("POST", "/agents/{name}/visitor-links"): INFERENCE,
+    ("GET", "/chat/{agent}"): OPEN,
+    ("POST", "/chat/{agent}/session"): VISITOR,
     ("GET", "/agents/{name}/conversations"): ADMIN,
     ("GET", "/agents/{name}/conversations/{conversation_id}"): ADMIN,
     ("DELETE", "/agents/{name}/conversations/{conversation_id}"): ADMIN,

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 UNKNOWN_KEY = "jt_" + "u" * 43
-CLOSED = sorted(route for route, door in DOORS.items() if door.who not in {Who.ANYONE, Who.NOBODY})
+CLOSED = sorted(route for route, door in DOORS.items() if door.who not in {Who.ANYONE, Who.NOBODY, Who.VISITOR})
 OPEN = sorted(route for route, door in DOORS.items() if door.who is Who.ANYONE)
 NOBODYS = sorted(route for route, door in DOORS.items() if door.who is Who.NOBODY)
+VISITORS = sorted(route for route, door in DOORS.items() if door.who is Who.VISITOR)
 OWNED = sorted(route for route, door in DOORS.items() if door.thing is not None)
 
 RIGHT_PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
@@ -152,6 +153,12 @@ def test_what_is_open_answers_anyone_and_says_nothing_secret(ground: Ground, rou
         assert response.status_code in {200, 503}
         assert ADMIN_KEY not in response.text
         assert ground.own.key not in response.text
+
+
+@pytest.mark.parametrize("route", VISITORS, ids=" ".join)
+def test_no_key_is_a_visitors_session(ground: Ground, route: Route) -> None:
+    for given in ({}, {"headers": ground.junto.admin}, RIGHT_PLACES["x-api-key"](ground.own.key)):
+        assert ground.ask(route, given).status_code == 401
 
 
 @pytest.mark.parametrize("route", NOBODYS, ids=" ".join)

@@ -1,9 +1,9 @@
 """Who the jobs of an agent run as: whose limits, budgets, floor and list of models count.
 
 What came by a client's key is that client's: asking through an agent opens nothing that the client may not have, and is paid from
-its budgets. Everybody else (visitors of the web chat, people in Slack, whoever asks without a key, the administrator) is a guest of
-the tenant: a principal without a key, one for
-each tenant, made on demand, in no database. The tenant's limits and budgets count for it, its cost is in the tenant's ledger under
+its budgets. So is what the visitors say whom it has invited to the web chat. Everybody else (other visitors, people in Slack,
+whoever asks without a key, the administrator) is a guest of the tenant: a principal without a key, one for each tenant, made on
+demand, in no database. The tenant's limits and budgets count for it, its cost is in the tenant's ledger under
 `agents:<tenant>`, and it shares the workers fairly as one client, however many agents the tenant has.
 """
 
@@ -42,6 +42,12 @@ def owner_of(name: str) -> str:
     return "" if client_id == _NOBODY else client_id
 
 
+def _client_of(message: ChannelMessage) -> str:
+    """The id of the client that pays; "" for none."""
+    has_owner = message.channel is Channel.API or (message.channel is Channel.WEB and _BETWEEN in message.thread)
+    return owner_of(message.thread) if has_owner else ""
+
+
 class Payers:
     """Finds who pays for the answer to a message. `guests_to_cloud` says whether what is internal may go to the cloud for guests."""
 
@@ -57,7 +63,7 @@ class Payers:
         """
         if caller is not None and caller.client_id:
             return caller
-        client_id = owner_of(message.thread) if message.channel is Channel.API else ""
+        client_id = _client_of(message)
         if not client_id:
             return self.guest(message.tenant_id)
         known = self._keyring.client(client_id)

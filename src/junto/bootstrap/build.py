@@ -17,6 +17,7 @@ from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.ids import id_maker
 from junto.bootstrap.jobs import JobOptions, JobParts, admitting, open_jobs, works_here
 from junto.bootstrap.node import Given, open_node
+from junto.bootstrap.webchat import open_webchat
 from junto.gateway.slots import SlotPool
 from junto.web.app import build_app
 from junto.web.outbox import Outbox
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from junto.bootstrap.fleet import MakeSlots
     from junto.bootstrap.node import Node
     from junto.bootstrap.reload import Operation
+    from junto.bootstrap.webchat import OpenWebChat
     from junto.gateway.heartbeat import Heartbeats
     from junto.gateway.pipeline import Pipeline
     from junto.ports.clock import Clock
@@ -96,8 +98,9 @@ async def build(
         )
         channels = open_channels(settings, given, stack)
         handler = open_handler(settings, node, jobs, stack, channels.deliver, agent_options)
+        chat = open_webchat(settings, given, node, handler, stack)
         yield Services(
-            app=build_app(_web_services(given, node, jobs, handler, channels)),
+            app=build_app(_web_services(given, node, jobs, handler, channels, chat)),
             operation=node.operation,
             pipeline=node.pipeline,
             heartbeats=node.operation.heartbeats,
@@ -109,7 +112,9 @@ async def build(
         )
 
 
-def _web_services(given: Given, node: Node, jobs: JobParts, handler: Handler, channels: OpenChannels) -> WebServices:
+def _web_services(  # noqa: PLR0917  what it is made of
+    given: Given, node: Node, jobs: JobParts, handler: Handler, channels: OpenChannels, chat: OpenWebChat
+) -> WebServices:
     operation, storage, observing = node.operation, node.storage, node.observing
     return WebServices(
         build=node.build,
@@ -148,4 +153,6 @@ def _web_services(given: Given, node: Node, jobs: JobParts, handler: Handler, ch
         webhooks=jobs.outbound.store,
         webhook_key=jobs.outbound.key_of,
         channels=channels.endpoints(node, given, handler.accept, id_maker(given.clock)),
+        visitors=chat.visitors,
+        chat=chat.sockets,
     )

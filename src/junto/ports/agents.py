@@ -270,6 +270,9 @@ class ConversationStore(Protocol):
     async def find(self, tenant_id: str, agent: str, conversation_id: str) -> Conversation | None:
         """One conversation of an agent."""
 
+    async def of_thread(self, tenant_id: str, agent: str, channel: Channel, thread: str) -> Conversation | None:
+        """The conversation of an agent that a channel holds together by that thread."""
+
     async def turns(self, tenant_id: str, conversation_id: str, *, after: int, limit: int) -> list[Turn]:
         """A page of what was said, oldest first, after that number."""
 

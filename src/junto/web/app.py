@@ -30,6 +30,7 @@ def build_app(services: WebServices) -> App:
         body_limit=services.body_limit,
         keeps_strangers_out=services.keeps_strangers_out,
         signed=services.channels.keys(),
+        sockets=services.chat,
     )
 
 

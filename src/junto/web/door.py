@@ -24,7 +24,7 @@ class Door:
 
     Handlers put an id of the request on their answers and bound their bodies themselves; for the application the door does
     it, which reads bodies whole, and before it asks who sends them. While no key is needed, pages of strangers stop here, but
-    for the paths in `signed`, where a signature that no page can make says who asks.
+    for the paths in `signed`, where a signature that no page can make says who asks. `sockets` has those that the server lets open.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Door:
         body_limit: Callable[[], int],
         keeps_strangers_out: Callable[[], bool] = lambda: False,
         signed: Container[str] = (),
+        sockets: App | None = None,
     ) -> None:
         self._handlers = handlers
         self._application = application
@@ -43,6 +44,7 @@ class Door:
         self._body_limit = body_limit
         self._keeps_strangers_out = keeps_strangers_out
         self._signed = signed
+        self._sockets = sockets
         self._strangers = Strangers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,9 +60,25 @@ class Door:
             if handler is not None:
                 await handler(scope, receive, send)
                 return
+        if scope["type"] == "websocket":
+            await self._open_socket(scope, receive, send)
+            return
         if scope["type"] == "http" and scope["method"] in _WITH_BODY:
             scope = _read_as_json(scope)
         await self._application(scope, bounded(receive, self._body_limit()), self._with_id(send))
+
+    async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            if self._keeps_strangers_out():
+                self._strangers.check(scope["headers"])
+            sockets = self._sockets
+        except Forbidden:
+            sockets = None
+        if sockets is None:
+            await receive()
+            await send({"type": "websocket.close"})  # before it is open: 403
+        else:
+            await sockets(scope, receive, send)
 
     def _with_id(self, send: Send) -> Send:
         header = (b"x-junto-request-id", self._make_id().encode())

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from junto.web.cycle import Cycle
-from junto.web.upgrades import parser_of_body
+from junto.web.upgrades import is_chat, parser_of_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,7 +111,7 @@ class JuntoProtocol(HttpToolsProtocol):
         if len(data) > PIECE_BYTES or self._unread:
             self._feed_in_pieces(data)
         else:
-            self._feed(data)
+            self._feed(data, may_switch=True)
         self._parsing = False
         if self._to_start is not None:
             self._start()
@@ -120,12 +120,15 @@ class JuntoProtocol(HttpToolsProtocol):
         elif self._overhead > MAX_HEAD_BYTES or len(self.headers or ()) > MAX_HEADERS:
             self._refuse(*_TOO_LARGE)
 
-    def _feed(self, data: bytes | memoryview) -> None:
+    def _feed(self, data: bytes | memoryview, *, may_switch: bool = False) -> None:
         self._overhead += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as wish:
-            self._feed_behind(wish, memoryview(data))
+            if may_switch and self._is_chat():
+                self._switch(data[wish.args[0] :])
+            else:
+                self._feed_behind(wish, memoryview(data))
         except httptools.HttpParserError:
             self._not_understood()
 
@@ -160,6 +163,29 @@ class JuntoProtocol(HttpToolsProtocol):
                 return
             else:
                 return
+
+    def _is_chat(self) -> bool:
+        """Whether what was just read is the head of a socket, and all that came before it is answered."""
+        if self._to_start is None or self._to_start is not self.cycle or self.pipeline or self.transport.is_closing():
+            return False
+        return is_chat(self.parser.get_method(), self.parser.get_http_version(), self._where()[1], self.headers)
+
+    def _switch(self, behind: bytes | memoryview) -> None:
+        """Let the connection be a socket from here on; it is asked for anew, by the head as it was read."""
+        from junto.web.sockets import SocketProtocol  # noqa: PLC0415  most processes never open one
+
+        self._to_start = None
+        self._flush()
+        _, raw_path, query = self._where()
+        lines = [b"%b: %b\r\n" % header for header in self.headers]
+        head = b"".join((b"GET ", raw_path, b"?" if query else b"", query, b" HTTP/1.1\r\n", *lines, b"\r\n"))
+        socket = SocketProtocol(config=self.config, server_state=self.server_state, app_state=self.app_state)
+        self.connections.discard(self)
+        self.transport.set_protocol(socket)
+        socket.connection_made(self.transport)
+        socket.data_received(head)
+        if behind:
+            socket.data_received(bytes(behind))
 
     def _not_understood(self) -> None:
         """No HTTP, or refused already."""

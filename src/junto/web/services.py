@@ -10,14 +10,15 @@ if TYPE_CHECKING:
 
     from junto.agents.directory import AgentDirectory
     from junto.agents.handler import Handler
+    from junto.agents.visitors import Visitors
     from junto.catalog.route_book import RouteBook
     from junto.catalog.tasks import Routes
     from junto.core.secret import Secret
     from junto.council.library import CouncilLibrary
-    from junto.gateway.personas import Personas
     from junto.gateway.heartbeat import Heartbeats
     from junto.gateway.loading import Loader
     from junto.gateway.permit import Permit
+    from junto.gateway.personas import Personas
     from junto.gateway.pipeline import Pipeline
     from junto.gateway.runtime import Current
     from junto.identity.authentication import Authenticator
@@ -86,3 +87,5 @@ class WebServices:
     webhooks: WebhookStore
     webhook_key: Callable[[str, str], Secret]  # of a tenant's client
     channels: Mapping[str, App]  # by path; whoever asks there proves by a signature who it is
+    visitors: Visitors
+    chat: App  # the sockets of the web chat

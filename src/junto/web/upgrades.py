@@ -1,12 +1,14 @@
 """Requests that wish to go on in another protocol, as Java's own client does with each of its first ones.
 
-The parser takes such a request to end with its head, whatever length it tells. None of the protocols is ours, so the request is
-served as if it had wished for nothing: its body has to be read as its body, or it would be taken for the next request.
+The parser takes such a request to end with its head, whatever length it tells. One wish is granted: a WebSocket at the address of a
+chat, asked for by the book and without a body. Every other request is served as if it had wished for nothing: its body has to be
+read as its body, or it would be taken for the next request.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 import httptools
 
@@ -16,6 +18,22 @@ if TYPE_CHECKING:
     from junto.web.server import JuntoProtocol
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_CHAT = re.compile(rb"/chat/[a-z0-9-]{1,64}")
+_BY_THE_BOOK: Final = {b"upgrade": b"websocket", b"sec-websocket-version": b"13"}
+_KEY: Final = b"sec-websocket-key"
+
+
+def is_chat(method: bytes, version: str, raw_path: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request may become a socket: no two parties on the way to it can read it in two ways."""
+    if method != b"GET" or version != "1.1" or not _CHAT.fullmatch(raw_path):
+        return False
+    told: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        told.setdefault(name, []).append(value.strip().lower())
+    if _FRAMING & told.keys() or b"expect" in told or len(told.get(_KEY, ())) != 1:
+        return False
+    steps = [step.strip() for value in told.get(b"connection", ()) for step in value.split(b",")]
+    return b"upgrade" in steps and all(told.get(name) == [value] for name, value in _BY_THE_BOOK.items())
 
 
 def parser_of_body(

@@ -131,6 +131,22 @@ class Inbox:
         open_rows = [row.entry for row in self.rows.values() if row.entry.reply is not None and not row.delivered]
         return [entry for entry in open_rows if entry.id > (after or "")][:limit]
 
+    async def of_thread(self, tenant_id: str, agent: str, channel: Channel, thread: str) -> Conversation | None:
+        self._here()
+        said = self.said.get(f"cnv_{channel}_{thread}")
+        if not said:
+            return None
+        return Conversation(
+            id=f"cnv_{channel}_{thread}",
+            tenant_id=tenant_id,
+            agent=agent,
+            channel=channel,
+            thread=thread,
+            turns=len(said),
+            created_ms=0,
+            updated_ms=0,
+        )
+
     async def turns(self, tenant_id: str, conversation_id: str, *, after: int, limit: int) -> list[Turn]:
         self._here()
         return [turn for turn in self.said[conversation_id] if turn.number > after][:limit]

@@ -218,6 +218,12 @@ class StoredConversations:
             row = (await session.execute(asked)).mappings().first()
             return None if row is None else conversation_of(row)
 
+    async def of_thread(self, tenant_id: str, agent: str, channel: Channel, thread: str) -> Conversation | None:
+        this = (CONVERSATIONS.c.channel == channel.value) & (CONVERSATIONS.c.thread == thread)
+        async with self._transaction(Tenant(tenant_id), reading=True) as session:
+            row = (await session.execute(of_agent(session, tenant_id, agent).where(this))).mappings().first()
+            return None if row is None else conversation_of(row)
+
     async def turns(self, tenant_id: str, conversation_id: str, *, after: int, limit: int) -> list[Turn]:
         async with self._transaction(Tenant(tenant_id), reading=True) as session:
             asked = turns_in(session, tenant_id, conversation_id).where(TURNS.c.number > after)

@@ -23,7 +23,7 @@ async def home(request: Request, services: Services) -> Response:
     """Who is here: a page for browsers, JSON for who accepts it, else the line that Ollama's clients look for."""
     accept = request.headers.get("accept", "")
     if "text/html" in accept:
-        return HTMLResponse(_page(), headers=_PAGE_HEADERS)
+        return HTMLResponse(read_asset("home.html").decode(), headers=PAGE_HEADERS)
     if "application/json" in accept:
         build = services.build
         return JSONResponse(
@@ -32,7 +32,9 @@ async def home(request: Request, services: Services) -> Response:
     return PlainTextResponse("Ollama is running (Junto)\n")
 
 
-_PAGE_HEADERS = {
+_ASSETS = frozenset({"home.css", "home.js", "chat.css", "chat.js"})
+_MEDIA_TYPES = {"css": "text/css", "js": "text/javascript"}
+PAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -42,16 +44,12 @@ _PAGE_HEADERS = {
 
 @router.get("/assets/{name}", include_in_schema=False)
 async def asset(name: str) -> Response:
-    """The page's style and script; only names that are listed here."""
-    media_type = {"home.css": "text/css", "home.js": "text/javascript"}.get(name)
-    if media_type is None:
+    """The pages' styles and scripts; only names that are listed here."""
+    if name not in _ASSETS:
         return Response(status_code=404)
-    return Response(_asset(name), media_type=media_type, headers=_PAGE_HEADERS)
+    return Response(read_asset(name), media_type=_MEDIA_TYPES[name.rpartition(".")[2]], headers=PAGE_HEADERS)
 
 
-def _page() -> str:
-    return _asset("home.html").decode()
-
-
-def _asset(name: str) -> bytes:
+def read_asset(name: str) -> bytes:
+    """A file of the pages."""
     return resources.files("junto.web").joinpath("assets", name).read_bytes()

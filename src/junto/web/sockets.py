@@ -1,0 +1,57 @@
+"""A connection that has become a WebSocket: uvicorn's protocol for it, within Junto's bounds.
+
+Imported when the first socket is opened: the library behind it is only needed then. Knows nothing of paths and sessions.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.server import ServerProtocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+LARGEST_FRAME: Final = 32 * 1024  # bytes; a larger one closes the socket with 1009
+PING_SECONDS: Final = 20.0
+CLOSE_SECONDS: Final = 5.0  # until a caller that does not close is cut off
+GOING_AWAY: Final = 1001
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """One open socket. Frames are neither compressed nor logged, nor is the address, which may have a token in it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.logger = logging.getLogger("uvicorn.error.sockets")
+        self.logger.setLevel(logging.WARNING)
+        self.conn = ServerProtocol(max_size=LARGEST_FRAME, logger=self.logger)
+        self.ping_interval = self.ping_timeout = PING_SECONDS
+        self.close_timeout = CLOSE_SECONDS
+
+    def shutdown(self) -> None:
+        """The server stops: say so, and go."""
+        if self.handshake_complete and not self.close_sent:
+            self.stop_keepalive()
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": GOING_AWAY})
+            self.conn.send_close(GOING_AWAY)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+            self.transport.close()
+        else:
+            super().shutdown()
+        self._cut_off_later()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        self._cut_off_later()
+
+    def _cut_off_later(self) -> None:
+        """What was written may wait for a caller that reads nothing, but not for ever."""
+        self.loop.call_later(2 * CLOSE_SECONDS, self._cut_off)
+
+    def _cut_off(self) -> None:
+        if not self.disconnected:
+            self.transport.abort()
