@@ -244,7 +244,7 @@ def test_a_member_that_fails_on_the_way_is_named_at_the_end(hall: Hall) -> None:
     assert result.returncode == 0, result.stderr
     told = result.stderr.splitlines()
     assert any(line.startswith("Bob is missing: ") for line in told)
-    assert told[-2].startswith("Degraded: ")
+    assert told[-2].startswith("Degraded. ")
     assert "1 of 2 members heard, quorum of 1 met" in told[-1]
 
 

@@ -91,7 +91,7 @@ def closing(sitting: Sitting) -> Iterator[tuple[str, str]]:
         yield sitting.failure, "red"
     if report.get("degraded") is True or report.get("note"):
         word = "Degraded" if report.get("degraded") is True else "Note"
-        yield f"{word}: {_note(report)}", "yellow"
+        yield f"{word}. {_note(report)}", "yellow"
     yield summary(sitting), "dim"
 
 

@@ -114,7 +114,7 @@ def test_who_is_missing_is_named_with_the_reason() -> None:
     shown = lines(sitting)
     assert CLOUDY in shown
     told = [line for line, _ in closing(sitting)]
-    assert told[0].startswith("Degraded: Missing: Cloudy was left out: ")
+    assert told[0].startswith("Degraded. Missing: Cloudy was left out: ")
     assert "2 of 3 members heard, quorum of 2 met" in told[1]
 
 
