@@ -20,6 +20,7 @@ pytestmark = pytest.mark.anyio
 
 OURS, THEIRS = Tenant("ours"), Tenant("theirs")
 IN_ORDER = [table for table in METADATA.sorted_tables if table in TENANT_TABLES]
+CHANGEABLE = [table for table in IN_ORDER if table.name != "ledger"]  # nobody changes that one: test_ledger_is_final.py
 
 
 def row(table: Table, tenant: str) -> dict[str, Any]:
@@ -69,7 +70,7 @@ async def test_a_tenant_sees_its_own_rows_only(both: Sessions, table: Table) -> 
         assert await session.connection.scalar(select(func.count()).select_from(table)) == 2
 
 
-@pytest.mark.parametrize("table", IN_ORDER, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", CHANGEABLE, ids=lambda table: table.name)
 async def test_a_tenant_changes_its_own_rows_only(both: Sessions, table: Table) -> None:
     column = next(column for column in reversed(list(table.columns)) if column.name != TENANT_TABLES[table])
     async with both.write(OURS) as session:
@@ -78,7 +79,7 @@ async def test_a_tenant_changes_its_own_rows_only(both: Sessions, table: Table) 
         assert changed.rowcount == 1
 
 
-@pytest.mark.parametrize("table", list(reversed(IN_ORDER)), ids=lambda table: table.name)
+@pytest.mark.parametrize("table", list(reversed(CHANGEABLE)), ids=lambda table: table.name)
 async def test_a_tenant_deletes_its_own_rows_only(both: Sessions, table: Table) -> None:
     async with both.write(OPERATOR) as session:  # what refers to it goes first
         for other in reversed(IN_ORDER):
@@ -110,7 +111,7 @@ async def test_on_postgres_a_tenant_cannot_write_a_row_for_another(postgres_url:
                 await session.execute(insert(table).values(row(table, "theirs")))
 
 
-@pytest.mark.parametrize("table", IN_ORDER, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", CHANGEABLE, ids=lambda table: table.name)
 async def test_on_postgres_a_tenant_cannot_hand_a_row_to_another(postgres_url: str, table: Table) -> None:
     async with Database(postgres_url) as database:
         sessions = Sessions(database)
