@@ -68,7 +68,7 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chair(msgspec.Struct, frozen=True, kw_only=True):
-    """Who writes the answer. A neutral one is a judge: no member, and it sees labels instead of names."""
+    """Who writes the answer. A neutral one is a judge: no member, and it sees labels instead of names. `by_caller` as of a Member."""
 
     name: str = CHAIR_NAME
     persona: str = ""
@@ -76,6 +76,7 @@ class Chair(msgspec.Struct, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()
     max_tokens: int = CHAIR_TOKENS
     neutral: bool = False
+    by_caller: bool = False
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):

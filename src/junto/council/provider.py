@@ -173,13 +173,12 @@ def _asked_for(template: Template, request: ChatRequest) -> Template:
     if model is None:
         return template
     if not isinstance(model, str) or ("/" in model and model.startswith(_NO_MEMBERS)):
-        raise InvalidField("The members' model is the name of a model or a group.", param="model")
+        raise InvalidField("A council's model is the name of a model or a group.", param="model")
+    named = partial(msgspec.structs.replace, model=model, by_caller=True)
     return msgspec.structs.replace(
         template,
-        members=tuple(
-            msgspec.structs.replace(one, model=model, by_caller=True) if one.model == template.model else one
-            for one in template.members
-        ),
+        members=tuple(named(one) if one.model == template.model else one for one in template.members),
+        chair=named(template.chair) if template.chair.model == template.model else template.chair,
     )
 
 

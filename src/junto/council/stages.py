@@ -142,7 +142,7 @@ def chair_candidates(state: State) -> tuple[tuple[str, bool], ...]:
     Each with whether a caller named it.
     """
     members = [state.template.member(voice.member) for voice in state.voices]
-    candidates = {state.template.chair.model: False}
+    candidates = {state.template.chair.model: state.template.chair.by_caller}
     for member in members:
         candidates.setdefault(member.model, member.by_caller)
     return tuple(candidates.items())

@@ -267,6 +267,13 @@ async def test_an_answer_cut_at_its_most_tokens_says_so() -> None:
     assert house.troupe.asked[-1].request.sampling.max_tokens == 1
 
 
+async def test_a_chair_without_a_model_of_its_own_gets_the_caller_s_too() -> None:
+    """Under the caller's own list of models, as the members that do."""
+    house = House({"chair": {"name": "Chair"}, "model": "usual"})
+    await house.hear(extras={"model": "mine"})
+    assert (house.troupe.asked[-1].request.model, house.troupe.asked[-1].by_caller) == ("mine", True)
+
+
 async def test_a_caller_may_choose_members_rounds_and_the_members_model() -> None:
     house = House({"members": [*THREE["members"][:2], {"name": "Dan", "persona": "You are Dan."}], "model": "usual"})
     await house.hear(extras={"members": ["Ann", "Dan"], "rounds": 2, "model": "mine"})

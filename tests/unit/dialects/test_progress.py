@@ -72,6 +72,7 @@ def test_progress_is_a_block_of_thinking_in_anthropic_s_stream() -> None:
         one.get("content_block", one.get("delta", {})).get("type", one["type"])
         for one in chunks(rendered(anthropic.MESSAGES))
     ]
+    assert chunks(rendered(anthropic.MESSAGES))[-2]["council"] == {"degraded": False}
     assert kinds[:6] == ["message_start", "thinking", "thinking_delta", "content_block_stop", "text", "text_delta"]
 
 

@@ -116,7 +116,9 @@ class AnthropicEventRenderer:
 
     def _finish(self, finish: Finish) -> bytes:
         delta = {"stop_reason": render_reason(finish.reason), "stop_sequence": None}
-        return _event("message_delta", delta=delta, usage=render_usage(finish.usage)) + _event("message_stop")
+        return _event("message_delta", delta=delta, usage=render_usage(finish.usage), **finish.beside) + _event(
+            "message_stop"
+        )
 
 
 def _delta(index: int, kind: str, **said: str) -> bytes:
