@@ -125,8 +125,8 @@ class JuntoProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as wish:
-            if may_switch and self._is_chat():
-                self._switch(data[wish.args[0] :])
+            if may_switch and wish.args[0] == len(data) and self._is_chat():
+                self._switch()
             else:
                 self._feed_behind(wish, memoryview(data))
         except httptools.HttpParserError:
@@ -165,12 +165,15 @@ class JuntoProtocol(HttpToolsProtocol):
                 return
 
     def _is_chat(self) -> bool:
-        """Whether what was just read is the head of a socket, and all that came before it is answered."""
+        """Whether what was just read is the head of a socket, and all that came before it is answered.
+
+        Nobody may have sent anything behind it either: who does, takes what follows for something else than frames.
+        """
         if self._to_start is None or self._to_start is not self.cycle or self.pipeline or self.transport.is_closing():
             return False
         return is_chat(self.parser.get_method(), self.parser.get_http_version(), self._where()[1], self.headers)
 
-    def _switch(self, behind: bytes | memoryview) -> None:
+    def _switch(self) -> None:
         """Let the connection be a socket from here on; it is asked for anew, by the head as it was read."""
         from junto.web.sockets import SocketProtocol  # noqa: PLC0415  most processes never open one
 
@@ -184,8 +187,8 @@ class JuntoProtocol(HttpToolsProtocol):
         self.transport.set_protocol(socket)
         socket.connection_made(self.transport)
         socket.data_received(head)
-        if behind:
-            socket.data_received(bytes(behind))
+        if not socket.handshake_initiated:  # it was not understood a second time
+            self.transport.abort()
 
     def _not_understood(self) -> None:
         """No HTTP, or refused already."""

@@ -31,6 +31,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.ping_interval = self.ping_timeout = PING_SECONDS
         self.close_timeout = CLOSE_SECONDS
 
+    def data_received(self, data: bytes) -> None:
+        """Whoever sends frames before the socket is open speaks something else."""
+        if self.handshake_initiated and not self.handshake_complete:
+            self.transport.abort()
+        else:
+            super().data_received(data)
+
     def shutdown(self) -> None:
         """The server stops: say so, and go."""
         if self.handshake_complete and not self.close_sent:

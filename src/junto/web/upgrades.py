@@ -21,6 +21,8 @@ _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _CHAT = re.compile(rb"/chat/[a-z0-9-]{1,64}")
 _BY_THE_BOOK: Final = {b"upgrade": b"websocket", b"sec-websocket-version": b"13"}
 _KEY: Final = b"sec-websocket-key"
+_MOST_LINES: Final = 100
+_LONGEST_LINE: Final = 8_000  # bytes; those who read the head a second time take little more
 
 
 def is_chat(method: bytes, version: str, raw_path: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bool:
@@ -28,7 +30,9 @@ def is_chat(method: bytes, version: str, raw_path: bytes, headers: Iterable[tupl
     if method != b"GET" or version != "1.1" or not _CHAT.fullmatch(raw_path):
         return False
     told: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
+    for lines, (name, value) in enumerate(headers, 1):
+        if lines > _MOST_LINES or len(name) + len(value) > _LONGEST_LINE:
+            return False
         told.setdefault(name, []).append(value.strip().lower())
     if _FRAMING & told.keys() or b"expect" in told or len(told.get(_KEY, ())) != 1:
         return False

@@ -232,7 +232,9 @@ function speak(made) {
   const whole = made.final ? fresh : fresh.slice(0, Math.max(fresh.lastIndexOf("\n") + 1, (/^[\s\S]*[.!?…:](?=\s)/.exec(fresh) || [""])[0].length));
   if (!whole.trim() || made.silent) return;
   made.spoken += whole.length;
-  const plain = element("div", {}, markdown(whole)).textContent.trim();
+  const blocks = element("div", {}, markdown(whole));
+  for (const one of blocks.querySelectorAll("p, li, pre, br, blockquote")) one.before(" "); // or words of two of them would be one
+  const plain = blocks.textContent.trim();
   if (!plain) return;
   const place = byId("spoken");
   place.append(element("p", {}, plain));
@@ -388,7 +390,7 @@ function meet(agent) {
   byId("role").textContent = agent.role || "";
   byId("role").hidden = !agent.role;
   byId("face").textContent = [...title][0].toUpperCase();
-  byId("greeting").textContent = `This is ${title}.`;
+  byId("greeting").textContent = `Hello, this is ${title}.`;
   byId("note").textContent = `You are talking to ${title}, an AI. It can be wrong.`;
 }
 
