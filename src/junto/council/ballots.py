@@ -22,7 +22,7 @@ _LONGEST_WHY: Final = 2_000
 _FEWEST: Final = 2  # one opinion needs no order
 _ARRAY = re.compile(r'"ranking"\s*:\s*(\[[^\[\]]{0,4000}\])')
 _WHY = re.compile(r'"why"\s*:\s*("(?:[^"\\]|\\.){0,4000}")')
-_STEP = re.compile(r"\s*(?:>|,|;|\n)\s*")
+_STEP = re.compile(r"[>,;\n]")  # without the blanks around it: reading those could take forever
 _ENTRY = re.compile(
     r"(?:[-*]\s+|\d{1,2}[.):]\s*)?[\"'*`\[(]*(?:response\s+|answer\s+)?([a-z])[\"'*`\])]*[.]?", re.IGNORECASE
 )
@@ -130,7 +130,7 @@ def _labels(entries: Sequence[object], labels: Sequence[str]) -> list[str]:
 
 def _in_prose(text: str, labels: Sequence[str]) -> list[str]:
     """An order that was written as text: `B > A > C`, or a list with nothing but labels in it."""
-    entries = [entry for entry in _STEP.split(_LEAD.sub("", text.strip())) if entry]
+    entries = [entry for entry in map(str.strip, _STEP.split(_LEAD.sub("", text.strip()))) if entry]
     found = _labels(entries, labels)
     return found if len(found) == len(entries) else []
 

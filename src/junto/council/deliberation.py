@@ -108,12 +108,14 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """A sitting at one moment. `left_out` are members that were not asked at all, with the reason.
 
     `format` is what the caller wants the answer to look like; it goes before the template's own.
+    `narrow` are the models, by the names in the template, that are asked in few words and for short answers.
     """
 
     template: Template
     question: tuple[Message, ...]
     format: Format | None = None
     max_tokens: int | None = None
+    narrow: frozenset[str] = frozenset()
     left_out: dict[str, str] = {}
     opinions: tuple[Opinion, ...] = ()
     absences: tuple[Absence, ...] = ()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from junto.core.document import Path
 
 _SHOWN: Final = 40
+_MOST_UNKNOWN: Final = 20  # keys of one mapping that are told one by one
 _LINE_ENDS: Final = "\n\r\t"
 
 
@@ -39,10 +40,12 @@ class Fields:
     def only(self, known: Iterable[str]) -> None:
         """Note every key that is not one of these."""
         names = sorted(known)
-        for key in self.data:
-            if key not in names:
-                shown = str(key)[:_SHOWN]
-                self.complain(f"there is no such key.{did_you_mean(shown, names)}", shown)
+        unknown = [key for key in self.data if key not in names]
+        for key in unknown[:_MOST_UNKNOWN]:
+            shown = str(key)[:_SHOWN]
+            self.complain(f"there is no such key.{did_you_mean(shown, names)}", shown)
+        if len(unknown) > _MOST_UNKNOWN:
+            self.complain(f"there are {len(unknown) - _MOST_UNKNOWN} more keys that are not known")
 
     def complain(self, message: str, *keys: str | int) -> None:
         """Note a problem here, or further in."""

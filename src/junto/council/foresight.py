@@ -19,7 +19,7 @@ def calls_to_come(state: State) -> Iterator[Call]:
     """All calls of a sitting in which nobody fails, each as long as it can get."""
     while not isinstance(stage := next_stage(state), Conclude):
         yield from stage.calls
-        state = after(state, {call.key: Said(text=_longest(call)) for call in stage.calls})
+        state = after(state, {call.key: Said(text=_longest(call)) for call in stage.calls}, stage)
 
 
 def _longest(call: Call) -> str:

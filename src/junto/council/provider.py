@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from junto.council.template import Template
     from junto.ports.clock import Clock
     from junto.ports.observer import CouncilObserver
-    from junto.ports.parts import Parts
+    from junto.ports.parts import Outlook, Parts
     from junto.ports.provider import Call, Clearance
 
 _NO_MEMBERS: Final = ("council/", "agent/")
@@ -68,7 +68,7 @@ class CouncilProvider:
             raise Unsupported("A council answers chats only.", param="model")
         template = _asked_for(self._book().get(call.model), request)
         state = _sitting(template, request, call.parts)
-        foreseen = [prospect_of(one, call.parts).outlook for one in calls_to_come(state)]
+        foreseen = await _foreseen(state, call.parts)
         nano = sum(one.nano for one in foreseen)
         if template.budget_nano is not None:
             nano = min(nano, template.budget_nano)
@@ -180,6 +180,15 @@ def _asked_for(template: Template, request: ChatRequest) -> Template:
         members=tuple(named(one) if one.model == template.model else one for one in template.members),
         chair=named(template.chair) if template.chair.model == template.model else template.chair,
     )
+
+
+async def _foreseen(state: State, parts: Parts) -> list[Outlook]:
+    """Where every call that may come would go; others have their turn in between, since the prompts can be long."""
+    foreseen = []
+    for call in calls_to_come(state):
+        foreseen.append(prospect_of(call, parts).outlook)
+        await asyncio.sleep(0)
+    return foreseen
 
 
 def _sitting(template: Template, request: ChatRequest, parts: Parts) -> State:

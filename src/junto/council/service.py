@@ -71,7 +71,7 @@ class Sitting:
         self._tell(Start(self._state.template.model_name))
         self._tell(telling.convened(self._state))
         while not isinstance(stage := next_stage(self._state), Conclude):
-            self._state = after(self._state, await self._perform(stage))
+            self._state = after(self._state, await self._perform(stage), stage)
         sat = Sat(
             state=self._state,
             end=stage,

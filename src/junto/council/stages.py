@@ -117,15 +117,19 @@ def next_stage(state: State) -> Stage:
         return _round(state, state.rounds_done + 1)
     reviewers = _reviewers(state)
     if reviewers:
-        return Rank(calls=tuple(_ballot_call(state, name) for name in reviewers))
+        tag = wording.tag_of(state)
+        return Rank(calls=tuple(_ballot_call(state, name, tag) for name in reviewers))
     if state.chairs_tried < len(chair_candidates(state)):
         return Synthesise(call=_synthesis_call(state), attempt=state.chairs_tried + 1)
     return endings.best(state)
 
 
-def after(state: State, results: Mapping[str, Outcome]) -> State:
-    """The sitting once the stage's calls have come to something, by their keys. A call without a result counts as missed."""
-    match next_stage(state):
+def after(state: State, results: Mapping[str, Outcome], stage: Stage | None = None) -> State:
+    """The sitting once the stage's calls have come to something, by their keys. A call without a result counts as missed.
+
+    `stage` is the state's next one, where it is at hand: its prompts are long.
+    """
+    match stage or next_stage(state):
         case Deliberate(round=number, calls=calls):
             return _heard(state, number, calls, results)
         case Rank(calls=calls):
@@ -162,6 +166,7 @@ def _check_size(question: Sequence[Message]) -> None:
 
 def _round(state: State, number: int) -> Deliberate:
     members = [state.template.member(name) for name in state.able]
+    tag = wording.tag_of(state)
     return Deliberate(
         round=number,
         calls=tuple(
@@ -171,7 +176,7 @@ def _round(state: State, number: int) -> Deliberate:
                 role=CallRole.OPINION,
                 round=number,
                 model=member.model,
-                messages=wording.opinion_messages(state, member, number),
+                messages=wording.opinion_messages(state, member, number, tag),
                 sampling=_bounded(member.sampling, member.max_tokens),
                 by_caller=member.by_caller,
             )
@@ -187,14 +192,14 @@ def _reviewers(state: State) -> tuple[str, ...]:
     return tuple(name for name in state.able if name in wanted.reviewers)
 
 
-def _ballot_call(state: State, reviewer: str) -> Call:
+def _ballot_call(state: State, reviewer: str, tag: str) -> Call:
     member, letters = state.template.member(reviewer), _letters(state)
     return Call(
         key=f"ballot/{reviewer}",
         speaker=reviewer,
         role=CallRole.BALLOT,
         model=member.model,
-        messages=wording.ballot_messages(state, reviewer, letters),
+        messages=wording.ballot_messages(state, reviewer, letters, tag),
         sampling=_bounded(member.sampling, _BALLOT_TOKENS),
         format=Format("json_schema", ballot_schema(letters), "ballot"),
         by_caller=member.by_caller,

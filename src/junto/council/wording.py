@@ -67,14 +67,20 @@ def label_of(state: State, member: str) -> str:
     return chr(ord("A") + names.index(member))
 
 
-def opinion_messages(state: State, member: Member, number: int) -> tuple[Message, ...]:
-    """What a member is asked in a round (from 1)."""
+def tag_of(state: State) -> str:
+    """The tag of the markers in all prompts of a sitting's next stage; every text is read for it, so once for all calls."""
+    words = "".join(part.text for part in transcript(state.question) if isinstance(part, Text))
+    return _tag([words, *(opinion.text for opinion in state.opinions)])
+
+
+def opinion_messages(state: State, member: Member, number: int, tag: str = "") -> tuple[Message, ...]:
+    """What a member is asked in a round (from 1). `tag` is the state's, where it is known already."""
     now = state.template.rounds[number - 1]
     earlier = [opinion for opinion in state.opinions if opinion.round < number]
     own = [opinion for opinion in earlier if opinion.member == member.name]
     others = [] if now.sees is Sees.OWN else [voice for voice in state.voices if voice.member != member.name]
     named = _names(state) if now.sees is Sees.ALL else _labels(state)
-    quotation = _Quotation(state)
+    quotation = _Quotation(state, tag)
     blocks = [
         *quotation.opinions(own, {member.name: "your own"}, rounds=len(own) > 1),
         *quotation.opinions(others, named, rounds=False),
@@ -89,12 +95,12 @@ def opinion_messages(state: State, member: Member, number: int) -> tuple[Message
     )
 
 
-def ballot_messages(state: State, reviewer: str, letters: Sequence[str]) -> tuple[Message, ...]:
-    """What a reviewer is asked. Each is shown the responses in another order, so that no place in it is of use to anybody."""
+def ballot_messages(state: State, reviewer: str, letters: Sequence[str], tag: str = "") -> tuple[Message, ...]:
+    """What a reviewer is asked. `tag` as of an opinion. Each is shown the responses in another order, so that no place in it is of use to anybody."""
     shift = ord(label_of(state, reviewer)) - ord("A")
     voices = list(state.voices)
     voices = voices[shift % len(voices) :] + voices[: shift % len(voices)]
-    quotation = _Quotation(state)
+    quotation = _Quotation(state, tag)
     ranking = state.template.ranking
     task = _BALLOT.format(labels=", ".join(letters), example=", ".join(f'"{letter}"' for letter in letters))
     return quotation.messages(
@@ -158,10 +164,9 @@ def note(state: State, kind: Kind, best: str = "") -> str:
 class _Quotation:
     """The question and opinions of one call, under one tag that occurs in none of them."""
 
-    def __init__(self, state: State) -> None:
-        self._question = list(_transcript(state.question))
-        words = "".join(part.text for part in self._question if isinstance(part, Text))
-        self._tag = _tag([words, *(opinion.text for opinion in state.opinions)])
+    def __init__(self, state: State, tag: str = "") -> None:
+        self._question = list(transcript(state.question))
+        self._tag = tag or tag_of(state)
 
     def opinions(self, opinions: Iterable[Opinion], named: Mapping[str, str], *, rounds: bool) -> list[str]:
         return [
@@ -195,7 +200,7 @@ def _tag(texts: Sequence[str]) -> str:
     return tag
 
 
-def _transcript(question: Sequence[Message]) -> Iterator[Text | Image]:
+def transcript(question: Sequence[Message]) -> Iterator[Text | Image]:
     """The conversation as material: words and pictures. With more than one turn, each says whose it is."""
     several = len(question) > 1
     for index, message in enumerate(question):

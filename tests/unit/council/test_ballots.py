@@ -66,6 +66,13 @@ def test_any_text_is_a_whole_order_or_none(text: str) -> None:
     assert reading is None or sorted(reading.order) == list(LABELS)
 
 
+def test_blanks_without_end_between_two_labels_are_read_at_once() -> None:
+    """A model that says nothing else must not hold up everybody: read as a separator they took seconds, each time."""
+    for _ in range(100):
+        assert read_ballot(f"A{' ' * 19_990}B", LABELS) is None
+    assert read_ballot("B  >\n  C ;\t A", LABELS) is not None
+
+
 def test_a_ballot_over_two_responses_has_both() -> None:
     """One of two left out is the other's place; nothing at all is nonsense."""
     reading = read_ballot('{"ranking": ["B"]}', ("A", "B"))

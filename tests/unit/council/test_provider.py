@@ -223,6 +223,24 @@ async def test_the_whole_is_reserved_before_the_first_call() -> None:
     assert poor.troupe.asked == []
 
 
+async def test_others_have_their_turn_while_a_great_council_is_foreseen() -> None:
+    """Its prompts may have megabytes; between any two of them the loop goes on."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    try:
+        await House({"rounds": 5}).open()
+    finally:
+        task.cancel()
+    assert turns >= 3 * 5
+
+
 async def test_the_template_s_own_budget_ends_what_it_has_no_room_for() -> None:
     """Members first, as long as there is room; what is reserved is never more than it."""
     house = House({"budget_usd": 0.00000025})

@@ -168,6 +168,14 @@ def test_all_problems_come_at_once() -> None:
     assert (caught.value.status, caught.value.param) == (422, caught.value.reasons[0].partition(":")[0])
 
 
+def test_of_keys_without_number_that_nobody_knows_the_first_are_told() -> None:
+    """A near name is looked for, for each of them; the others are counted."""
+    unknown = {f"persona{number}": 1 for number in range(5_000)}
+    problems = _problems({"members": [{"name": "Ann", "persona": "You are Ann.", **unknown}]})
+    assert len(problems) == 21
+    assert problems[-1].endswith("there are 4980 more keys that are not known")
+
+
 def test_in_a_file_each_problem_has_its_line() -> None:
     """Where it was written."""
     text = "members:\n  - name: Ada\n    persona: x\n    modl: fast\nquorum: 9\n"
