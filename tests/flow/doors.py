@@ -104,6 +104,7 @@ DOORS: dict[Route, Door] = {
     ("GET", "/v1/models/{model_id}"): INFERENCE,
     ("POST", "/v1/chat/completions"): INFERENCE,
     ("POST", "/v1/completions"): INFERENCE,
+    ("POST", "/v1/council/chat"): INFERENCE,
     ("POST", "/v1/embeddings"): INFERENCE,
     ("POST", "/v1/messages"): INFERENCE,
     ("POST", "/v1/messages/count_tokens"): INFERENCE,

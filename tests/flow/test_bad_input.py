@@ -301,7 +301,12 @@ JOB = {"task_type": "bio", "prompt": "Who?"}
         ("POST", "/jobs", b"{", (400, "The body is not valid JSON.", None)),
         ("POST", "/jobs", {}, (422, "task_type: it is required.", "task_type")),
         ("POST", "/jobs", {**JOB, "odd": 1}, (422, "odd: there is no such field here.", "odd")),
-        ("POST", "/jobs", {**JOB, "tenant_id": "other"}, (422, "tenant_id: there is no such field here.", "tenant_id")),
+        (
+            "POST",
+            "/jobs",
+            {**JOB, "tenant_id": "other"},
+            (403, "This API key may not act for the tenant 'other'.", "tenant_id"),
+        ),
         ("POST", "/jobs", {**JOB, "model": "nope"}, (404, "There is no model 'nope' here.", "model")),
         ("PUT", "/prompts/bio", {}, (422, "body: it is required.", "body")),
         ("PUT", "/prompts/bio", {"body": 5}, (422, "body: Input should be a valid string.", "body")),

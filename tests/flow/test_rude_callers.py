@@ -36,6 +36,7 @@ def junto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningJunto]:
         "backends": [{"name": "desk", "provider": "fake", "models": ["fake-model"]}],
     }
     with RunningJunto(tmp_path_factory.mktemp("data"), config, protocol=Hasty) as running:
+        running.get("/health")  # the control plane is loaded: on a busy machine that takes longer than Hasty is patient
         yield running
 
 
