@@ -90,6 +90,16 @@ class Chamber:
         body = {"messages": ASKED, **({"model": "council/trio"} if "chat/completions" in path else {}), **fields}
         return self.junto.http.post(path, json=body, headers=headers)
 
+    def settled(self, client: dict[str, Any]) -> tuple[str, float]:
+        """What is spent of the client's budget and what is put aside, in dollars, once nothing is put aside any more."""
+        deadline = time.monotonic() + 10
+        while True:
+            [budget] = self.junto.get("/budgets", scope="client", id=client["id"])["budgets"]
+            reserved = float(budget["reserved_usd"])
+            if (reserved == 0 and float(budget["spent_usd"]) > 0) or time.monotonic() > deadline:
+                return budget["spent_usd"], reserved
+            time.sleep(0.1)
+
 
 @pytest.fixture(scope="module")
 def chamber(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chamber]:
@@ -237,13 +247,23 @@ def test_a_council_is_paid_for_part_by_part_and_the_rest_is_given_back(chamber: 
     cost = answer.json()["council"]["cost_usd"]
     assert float(cost) > 0
     assert answer.headers["x-junto-cost-usd"] == cost
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        [budget] = chamber.junto.get("/budgets", scope="client", id=client["id"])["budgets"]
-        if float(budget["reserved_usd"]) == 0 and float(budget["spent_usd"]) > 0:
-            break
-        time.sleep(0.1)
-    assert (budget["spent_usd"], float(budget["reserved_usd"])) == (cost, 0)
+    assert chamber.settled(client) == (cost, 0)
+
+
+def test_the_model_that_follows_a_council_that_failed_is_paid_for(chamber: Chamber) -> None:
+    """By a route a plain model answers in its place: its usage and cost are its own, and nothing stays put aside for members."""
+    route = {"preferred_model": "council/trio", "fallback_model": "far/gpt-test-mini", "sensitivity": "internal"}
+    chamber.junto.http.put("/routing/weighing", json=route, headers=chamber.junto.admin).raise_for_status()
+    for name in chamber.servers:
+        chamber.script(name).plan(Scripted(fail=Fail(how="error", status=400)))
+    client = chamber.client(budget_usd="1", period="daily")
+    answer = chamber.ask(client=client, model="task/weighing").raise_for_status()
+    assert answer.headers["x-junto-model"] == "gpt-test-mini"
+    [record] = [one for one in chamber.junto.recorded(4, client=client["name"]) if not one["parent_id"]]
+    assert record["usage"]["output_tokens"] == answer.json()["usage"]["completion_tokens"] > 0
+    cost = answer.headers["x-junto-cost-usd"]
+    assert (float(record["cost_usd"]) > 0, record["cost_usd"]) == (True, cost)
+    assert chamber.settled(client) == (cost, 0)
 
 
 def test_what_the_whole_council_may_cost_has_to_fit_before_anybody_is_asked(chamber: Chamber) -> None:

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from junto.core.usage import Usage
+
 
 class Outcome(StrEnum):
     """How an exchange ended."""
@@ -77,3 +79,15 @@ class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     answer_stream: bool = False
     answer_body: bytes = b""
     truncated: bool = False
+
+    @property
+    def usage(self) -> Usage:
+        """What it used."""
+        return Usage(
+            input=self.input_tokens,
+            cache_read=self.cache_read_tokens,
+            cache_write=self.cache_write_tokens,
+            output=self.output_tokens,
+            reasoning=self.reasoning_tokens,
+            estimated=self.usage_estimated,
+        )

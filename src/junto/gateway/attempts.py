@@ -132,10 +132,10 @@ class Attempts:
         return answer
 
     def _compose(self, exchange: Exchange, call: Call) -> None:
-        """Let the provider put questions in this exchange's name; a part has no parts."""
+        """Let the provider put questions in this exchange's name; a part has no parts. After another composed attempt they go on counting."""
         if exchange.arrival.parent_id or self._parts is None:
             raise Unsupported("A council has no councils among its members.", param="model")
-        exchange.parts = call.parts = self._parts(exchange)
+        exchange.parts = call.parts = exchange.parts or self._parts(exchange)
 
     def _skip_probed(self, plan: Plan, position: int) -> int:
         """Pass over candidates whose breaker let another request's probe in since the plan was made; the last one stands."""

@@ -128,7 +128,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     routed: Routed | None = None  # what the routes say about it, where it names a task
     lost: Lost | None = None  # hardly ever anything
     persona: Persona | None = None  # where the request names an agent
-    parts: ExchangeParts | None = None  # where the answer is composed of others
+    parts: ExchangeParts | None = None  # where the answer is composed of others, or was to be
 
     def request(self) -> Request:
         """The canonical request, for upstreams that speak another wire than the caller."""

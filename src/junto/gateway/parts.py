@@ -93,6 +93,7 @@ class ExchangeParts:
             is_resident=first.upstream_model in (first.backend_live.resident or ()),
             nano=most(head, chosen.candidates),
             tokens=head.prompt_tokens + (head.max_tokens or _USUAL_ANSWER),
+            window=first.context_length,
         )
 
     async def reserve(self, *, nano: int, tokens: int) -> None:
@@ -132,7 +133,7 @@ class ExchangeParts:
             self._pool.settle(0)
 
     def _settled(self, record: ExchangeRecord) -> None:
-        self.usage = self.usage.plus(usage_of(record))
+        self.usage = self.usage.plus(record.usage)
         self.nano += record.cost_nano
 
     def _principal(self, ask: Ask) -> Principal:
@@ -167,7 +168,7 @@ class ExchangePart:
 
     @property
     def usage(self) -> Usage | None:
-        return None if self._record is None else usage_of(self._record)
+        return None if self._record is None else self._record.usage
 
     @property
     def nano(self) -> int:
@@ -194,18 +195,6 @@ class ExchangePart:
         if self._record is None and self._answer.record is not None:
             self._record = self._answer.record
             self._settled(self._record)
-
-
-def usage_of(record: ExchangeRecord) -> Usage:
-    """What an exchange used, by its record."""
-    return Usage(
-        input=record.input_tokens,
-        cache_read=record.cache_read_tokens,
-        cache_write=record.cache_write_tokens,
-        output=record.output_tokens,
-        reasoning=record.reasoning_tokens,
-        estimated=record.usage_estimated,
-    )
 
 
 def _body(ask: Ask) -> bytes:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from junto.gateway.attempt import Attempt
     from junto.gateway.credit import Paid
     from junto.gateway.exchange import Exchange, Lost
+    from junto.gateway.parts import ExchangeParts
     from junto.gateway.passage import Passage
     from junto.ports.clock import Clock
     from junto.ports.observer import Observer
@@ -57,7 +58,10 @@ class Settlement:
         outcome: Outcome = Outcome.OK,
         error: JuntoError | None = None,
     ) -> ExchangeRecord:
-        """Settle an exchange that got an answer, in whole or in part, and used so much; its attempt has ended."""
+        """Settle an exchange that got an answer, in whole or in part, and used so much; its attempt has ended.
+
+        What is written down is the exchange's own; what is returned has with it what its parts came to.
+        """
         facts = attempt.target.deployment
         now = self._clock.monotonic()
         duration_ms = int((now - exchange.started) * 1000)
@@ -65,11 +69,7 @@ class Settlement:
         full = keep == "full"
         if full and not self._recorder.has_room_for_bodies:
             full, truncated = False, True
-        price = cost(usage, facts.price, gpu_milliseconds=attempt.milliseconds)
-        if exchange.lost is not None:
-            usage, price = usage.plus(exchange.lost.usage), price + exchange.lost.nano
-        if exchange.parts is not None:
-            usage, price = exchange.parts.usage, exchange.parts.nano
+        usage, price = _own(exchange, attempt, usage)
         record = ExchangeRecord(
             id=exchange.id,
             started_ms=exchange.started_ms,
@@ -112,13 +112,12 @@ class Settlement:
             answer_body=b"".join(stored) if full else b"",
             truncated=truncated or (full and len(arrival.body) > STORED_BODY_LIMIT),
         )
-        written = record if exchange.parts is None else _without_parts(record)
         if arrival.commits and not exchange.head.stream:
-            self._recorder.add(written)
+            self._recorder.add(record)
         else:
-            self._recorder.append(written)
-        self._observer.exchange_ended(written)
-        return record
+            self._recorder.append(record)
+        self._observer.exchange_ended(record)
+        return record if exchange.parts is None else _with_parts(record, exchange.parts)
 
     def refused(self, exchange: Exchange, error: JuntoError | None, *, keep: str) -> None:
         """Settle an exchange that got no answer: an error, or (None) the caller went away first."""
@@ -179,17 +178,29 @@ def _charged(record: ExchangeRecord, lost: Lost, paid: Paid) -> ExchangeRecord:
     )
 
 
-def _without_parts(record: ExchangeRecord) -> ExchangeRecord:
-    """What is written down of a composed exchange: its parts have records of their own, with what they used."""
+def _own(exchange: Exchange, attempt: Attempt, usage: Usage) -> tuple[Usage, int]:
+    """What the exchange itself used and cost, failed attempts included: a composed answer is its parts', which settle it themselves."""
+    facts = attempt.target.deployment
+    if facts.is_composed:
+        usage = Usage()
+    nano = cost(usage, facts.price, gpu_milliseconds=attempt.milliseconds)
+    if exchange.lost is not None:
+        usage, nano = usage.plus(exchange.lost.usage), nano + exchange.lost.nano
+    return usage, nano
+
+
+def _with_parts(record: ExchangeRecord, parts: ExchangeParts) -> ExchangeRecord:
+    """What the caller is told of an exchange with parts, which have records of their own."""
+    usage = record.usage.plus(parts.usage)
     return msgspec.structs.replace(
         record,
-        input_tokens=0,
-        cache_read_tokens=0,
-        cache_write_tokens=0,
-        output_tokens=0,
-        reasoning_tokens=0,
-        usage_estimated=False,
-        cost_nano=0,
+        input_tokens=usage.input,
+        cache_read_tokens=usage.cache_read,
+        cache_write_tokens=usage.cache_write,
+        output_tokens=usage.output,
+        reasoning_tokens=usage.reasoning,
+        usage_estimated=usage.estimated,
+        cost_nano=record.cost_nano + parts.nano,
     )
 
 
@@ -197,7 +208,7 @@ def settled(exchange: Exchange, *, tokens: int, nano: int) -> Paid:
     """Give back what was permitted and held beyond what was used; returns what the cost was paid from."""
     if exchange.parts is not None:
         exchange.parts.settle()
-        tokens, nano = exchange.parts.usage.total, 0  # what they cost, they have paid
+        tokens += exchange.parts.usage.total  # what they cost, they have paid
     if exchange.permit is not None:
         exchange.permit.settle(tokens)
     return exchange.hold.settle(nano) if exchange.hold is not None else ()

@@ -13,7 +13,6 @@ import msgspec
 import structlog
 
 from junto.core.errors import DeadlinePassed, JuntoError, Overloaded
-from junto.core.usage import Usage
 from junto.jobs.calling import Answered, Progress, arrival_of, call, nothing_known
 from junto.jobs.failures import RetryLater
 from junto.jobs.funds import JobFunds, may_hold
@@ -240,14 +239,7 @@ class Executor:
             model=record.model,
             backend=record.backend,
             finish_reason=record.finish_reason,
-            usage=Usage(
-                input=record.input_tokens,
-                cache_read=record.cache_read_tokens,
-                cache_write=record.cache_write_tokens,
-                output=record.output_tokens,
-                reasoning=record.reasoning_tokens,
-                estimated=record.usage_estimated,
-            ),
+            usage=record.usage,
             latency_ms=record.duration_ms,
             swap_ms=swap_of(record),
             cost_nano=record.cost_nano if charged else 0,
