@@ -30,6 +30,8 @@ _TEMPLATES: Final = (
     "instruction_template_str",
     "custom_system_message",
     "template",
+    "truncate_prompt_tokens",  # a prompt that is cut is cut at its beginning
+    "truncation_length",
 )
 _TEMPLATE_OPTIONS: Final = "chat_template_kwargs"
 _HARMLESS_OPTIONS: Final = frozenset(
@@ -104,11 +106,12 @@ def system_of(fields: Mapping[str, msgspec.Raw]) -> list[Content]:
 
 def refuse_bypass(fields: Mapping[str, msgspec.Raw], names: Collection[str] = ()) -> None:
     """Raise Unsupported where the caller brings a template of its own, or says one of `names`: the closing could be passed over."""
-    for name in (*_TEMPLATES, *names):
-        if bytes(fields.get(name, b"")) not in _EMPTY:
+    refused = {*_TEMPLATES, *names}
+    for name, given in fields.items():
+        if name.casefold() in refused and bytes(given) not in _EMPTY:
             raise Unsupported(f"`{name}` cannot be used with a model that has a system prompt of its own.", param=name)
-    given = fields.get(_TEMPLATE_OPTIONS)
-    options = (decode_part(_NAMES, given, _TEMPLATE_OPTIONS) if given is not None else None) or {}
+    kwargs = fields.get(_TEMPLATE_OPTIONS)
+    options = (decode_part(_NAMES, kwargs, _TEMPLATE_OPTIONS) if kwargs is not None else None) or {}
     odd = sorted(options.keys() - _HARMLESS_OPTIONS)
     if odd:
         path = f"{_TEMPLATE_OPTIONS}.{odd[0][:100]}"

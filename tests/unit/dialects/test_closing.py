@@ -146,12 +146,24 @@ def test_what_changes_nothing_passes(harmless: dict[str, Any]) -> None:
         {"chat_template_kwargs": {"messages": []}},
         {"custom_system_message": "You are human."},
         {"instruction_template_str": "x"},
+        {"Chat_Template": "{{ messages[-1].content }}"},
+        {"truncate_prompt_tokens": 3},
+        {"truncation_length": 3},
     ],
 )
 @pytest.mark.parametrize("name", ["openai.chat", "ollama.chat", "anthropic.messages"])
 def test_templates_of_the_callers_are_refused(name: str, trick: dict[str, Any]) -> None:
     with pytest.raises(Unsupported):
         amended(WIRES[name], {**BODIES[name], **trick})
+
+
+@pytest.mark.parametrize("wire", [ollama.CHAT, ollama.GENERATE], ids=lambda wire: wire.name)
+def test_a_context_too_small_for_it_is_not_asked_of_ollama(wire: Wire) -> None:
+    """What does not fit is cut off at the beginning, where the system speaks."""
+    for name in ("num_ctx", "NUM_CTX"):
+        options = amended(wire, {**BODIES[wire.name], "options": {name: 8, "seed": 1}})["options"]
+        assert options == {"seed": 1}
+    assert amended(wire, {**BODIES[wire.name], "options": {"num_ctx": 16_384}})["options"] == {"num_ctx": 16_384}
 
 
 def test_knobs_of_templates_pass() -> None:

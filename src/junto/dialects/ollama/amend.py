@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _ROLES = frozenset({"user", "assistant", "tool"})
 _BYPASS = ("raw", "suffix")  # Ollama leaves the system prompt out where the model is to fill in between
+_USUAL_CONTEXT = 4_096  # tokens
 _TEXT = msgspec.json.Decoder(str | None)
 _OPTIONS = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 
@@ -30,6 +31,7 @@ def amend_chat(body: bytes, amendment: Amendment) -> Amended:
         drop_tools(fields)
     if amendment.closing is not None:
         refuse_bypass(fields)
+        _keep_room(fields)
         close_messages(fields, amendment.closing, roles=_ROLES, knows_developer=False)
     return Amended(msgspec.json.encode(fields), is_prompted)
 
@@ -45,8 +47,23 @@ def amend_generate(body: bytes, amendment: Amendment) -> Amended:
         fields["system"] = raw(amendment.system)
     if amendment.closing is not None:
         refuse_bypass(fields, _BYPASS)
+        _keep_room(fields)
         fields["system"] = raw(ended(_said(fields), amendment.closing))
     return Amended(msgspec.json.encode(fields), is_prompted)
+
+
+def _keep_room(fields: Fields) -> None:
+    """Leave out a context that is smaller than Ollama's own: what does not fit is cut, the system's words first."""
+    given = fields.get("options")
+    options = (decode_part(_OPTIONS, given, "options") if given is not None else None) or {}
+    small = [name for name, value in options.items() if name.casefold() == "num_ctx" and _is_small(value)]
+    if small:
+        fields["options"] = raw({name: value for name, value in options.items() if name not in small})
+
+
+def _is_small(value: msgspec.Raw) -> bool:
+    number = msgspec.json.decode(value)
+    return not isinstance(number, int | float) or number < _USUAL_CONTEXT
 
 
 def _said(fields: Fields) -> list[Content]:
