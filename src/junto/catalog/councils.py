@@ -27,6 +27,7 @@ def council_of(template: str, board: LiveBoard) -> DeploymentFacts:
         locality=Locality.LOCAL,
         operations=frozenset({Operation.CHAT}),
         capabilities=_ABLE,
+        is_composed=True,
         live=board.deployment(f"{COUNCIL}/{name}"),
         backend_live=board.backend(COUNCIL),
     )

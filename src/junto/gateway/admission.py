@@ -83,7 +83,7 @@ class Admission:
                 principal_min=principal.min_sensitivity,
                 asked_header=_asked(arrival.sensitivity, "X-Junto-Sensitivity"),
                 asked_body=_asked(metadata.get("sensitivity"), "metadata.sensitivity"),
-                route_floor=floor_of(routed, persona),
+                route_floor=None if routed is None and persona is None else floor_of(routed, persona),
             ),
             task_type=task_type,
             started=self._clock.monotonic(),

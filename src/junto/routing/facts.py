@@ -94,13 +94,9 @@ class DeploymentFacts(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     priority: int = 100  # lower is preferred
     weight: int = 1
     enabled: bool = True
+    is_composed: bool = False  # its answers are made of other exchanges', which are settled by themselves
     live: Live
     backend_live: BackendLive
-
-    @property
-    def is_composed(self) -> bool:
-        """Whether its answers are composed of other exchanges', which are settled by themselves."""
-        return self.provider == COUNCIL
 
     @property
     def key(self) -> str:
