@@ -102,6 +102,20 @@ async def test_an_agent_that_is_not_there_or_disabled_takes_no_message(lobby: Lo
     assert await lobby.left() == (0, 0, 0)
 
 
+async def test_a_conversation_is_found_by_its_thread_in_its_channel_of_its_agent_only(lobby: Lobby) -> None:
+    first = await lobby.say(channel=Channel.WEB, thread="-/v1")
+    found = await lobby.store.of_thread(OURS, "ada", Channel.WEB, "-/v1")
+    assert found is not None
+    assert (found.id, found.turns, found.agent) == (first.conversation_id, 1, "ada")
+    for tenant, agent, channel, thread in (
+        (THEIRS, "ada", Channel.WEB, "-/v1"),
+        (OURS, "bob", Channel.WEB, "-/v1"),
+        (OURS, "ada", Channel.SLACK, "-/v1"),
+        (OURS, "ada", Channel.WEB, "-/v2"),
+    ):
+        assert await lobby.store.of_thread(tenant, agent, channel, thread) is None
+
+
 async def test_history_is_the_summary_and_the_turns_after_it(lobby: Lobby) -> None:
     for number in range(3):
         accepted = await lobby.answered(f"text {number}", f"m{number}")
