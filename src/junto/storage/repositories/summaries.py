@@ -54,7 +54,9 @@ class StoredSummaries:
         async with self._sessions.read(OPERATOR) as session:
             now = (await session.execute(select(session.now_ms))).scalar_one()
             since = int(now) - query.days * _DAY_MS
-            jobs, requests = _jobs(session, query, since), _requests(session, query, since)
+            jobs = _jobs(session, query, since)
+            requests = _exchanges(session, query, since, EXCHANGES.c.job_id == "")
+            sittings = _exchanges(session, query, since, EXCHANGES.c.backend == COUNCIL)  # of requests and of jobs
             by_status = await _counts(session, jobs, jobs.ending)
             by_outcome = await _counts(session, requests, requests.ending)
             return {
@@ -68,7 +70,7 @@ class StoredSummaries:
                 "requests_by_outcome": by_outcome,
                 "requests_by_model": await _by_model(session, requests),
                 "requests_by_task_type": await _counts(session, requests, requests.task_type),
-                "councils_by_template": await _by_council(session, _councils(session, query, since)),
+                "councils_by_template": await _by_council(session, sittings),
             }
 
     async def pending_by_priority(self) -> Mapping[int, int]:
@@ -94,7 +96,7 @@ def _jobs(session: Session, query: SummaryQuery, since: int) -> _Source:
     )
 
 
-def _requests(session: Session, query: SummaryQuery, since: int) -> _Source:
+def _exchanges(session: Session, query: SummaryQuery, since: int, *only: ColumnElement[bool]) -> _Source:
     table = EXCHANGES.c
     chosen = {table.client_id: query.client_id, table.task_type: query.task_type, table.model: query.model}
     return _Source(
@@ -108,27 +110,7 @@ def _requests(session: Session, query: SummaryQuery, since: int) -> _Source:
             session.within(EXCHANGES),
             table.id >= request_id(since, 0),
             table.started_ms >= since,
-            table.job_id == "",
-            *_equal(chosen),
-        ),
-    )
-
-
-def _councils(session: Session, query: SummaryQuery, since: int) -> _Source:
-    """Sittings, be they asked for by a request or by a job."""
-    table = EXCHANGES.c
-    chosen = {table.client_id: query.client_id, table.task_type: query.task_type, table.model: query.model}
-    return _Source(
-        ending=table.outcome,
-        model=table.model,
-        task_type=table.task_type,
-        latency_ms=table.duration_ms,
-        cost_nano=table.cost_nano,
-        within=(
-            session.within(EXCHANGES),
-            table.id >= request_id(since, 0),
-            table.started_ms >= since,
-            table.backend == COUNCIL,
+            *only,
             *_equal(chosen),
         ),
     )

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from alembic import op
 
-from junto.storage.tables.money import LEDGER_IS_FINAL
-
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
@@ -21,5 +19,8 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.execute("REVOKE UPDATE, DELETE ON ledger FROM junto_app, junto_operator")
         return
-    for trigger in LEDGER_IS_FINAL:
-        op.execute(trigger)
+    for change in ("UPDATE", "DELETE"):
+        op.execute(
+            f"CREATE TRIGGER ledger_no_{change.lower()} BEFORE {change} ON ledger"
+            " BEGIN SELECT RAISE(ABORT, 'ledger entries are final'); END"
+        )
