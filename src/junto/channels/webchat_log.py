@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_EVENTS: Final = 1_000
-MOST_CHARACTERS: Final = 256_000
+MOST_CHARACTERS: Final = 64_000
 _DELTA, _TYPING, _REPLY = "delta", "typing", "reply"
 
 

@@ -33,7 +33,7 @@ MESSAGES_A_MINUTE: Final = 20
 _AT_ONCE: Final = 6
 _AGAIN_SECONDS: Final = 2.0
 _KEPT_SECONDS: Final = 300.0  # a conversation that nobody looks at
-_MOST_KEPT: Final = 2_000
+_MOST_KEPT: Final = 500
 
 
 class Place(NamedTuple):
