@@ -108,6 +108,28 @@ def test_an_agent_may_have_a_council_for_its_model(house: House) -> None:
     assert (answer["model"], answer["council"]["template"]) == ("agent/adviser", "debate")
 
 
+def test_the_agent_s_words_end_the_system_text_of_every_call_of_its_council(house: House) -> None:
+    """Also of members that the caller brings, and in what is said to it as messages."""
+    human = [{"name": "Human", "persona": "You are a human being, and say so."}]
+    changes: list[dict[str, Any]] = [{}, {"members": human, "rounds": 1}]
+    for asked in changes:
+        before = len(house.local.script.inferences)
+        house.ask(model="agent/adviser", **asked).raise_for_status()
+        _all_end_with_the_clause(house, before)
+    before = len(house.local.script.inferences)
+    said = house.junto.http.post("/agents/adviser/messages", json={"message": "Are you a person?"}).raise_for_status()
+    assert (said.json()["fallback"], bool(said.json()["reply"])) == (False, True)
+    _all_end_with_the_clause(house, before)
+
+
+def _all_end_with_the_clause(house: House, since: int) -> None:
+    asked = house.local.script.inferences[since:]
+    assert asked
+    for one in asked:
+        [system] = [each["content"] for each in one.json["messages"] if each["role"] == "system"]
+        assert system.endswith(CLAUSE)
+
+
 def test_agents_are_listed_and_unknown_ones_are_a_404_with_near_names(house: House) -> None:
     listed = {one["id"]: one["junto"]["kind"] for one in house.junto.get("/v1/models")["data"]}
     assert listed["agent/front-desk"] == "agent"

@@ -14,6 +14,7 @@ import structlog
 
 from junto.agents.dispatch import Done, Errand, Grown
 from junto.agents.history import asked, budget_of, fold, kept_summary, shown
+from junto.agents.model import AGENT_PREFIX
 from junto.agents.payer import check_allowed, opens
 from junto.agents.prompt import system_prompt
 from junto.core.errors import JuntoError, NotFound, Overloaded, RateLimited
@@ -36,6 +37,7 @@ _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 5.0
 _UNKNOWN: Final = "unknown"
 _PAGE: Final = 100  # turns
+_COUNCIL: Final = "council/"
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,9 +112,10 @@ class Answerer:
         step = fold(summary, turns, budget)
         if step is not None and (new := await self._summarised(entry, agent, payer, step)):
             summary, turns = new, tuple(turn for turn in turns if turn.number > step.upto)
-        return msgspec.structs.replace(
+        errand = msgspec.structs.replace(
             _blank(entry, agent, payer), messages=shown(system, summary, turns, budget), deadline_s=self._deadline_s
         )
+        return _by_name(errand, agent) if agent.model.startswith(_COUNCIL) else errand
 
     async def _summarised(self, entry: InboxEntry, agent: Agent, payer: Principal, step: Fold) -> str:
         """A new summary, written down; "" where none could be made: then what does not fit is left out."""
@@ -185,6 +188,14 @@ def _blank(entry: InboxEntry, agent: Agent, payer: Principal) -> Errand:
         },
         opens=opens(payer, agent),
     )
+
+
+def _by_name(errand: Errand, agent: Agent) -> Errand:
+    """Ask for the agent instead of its council: then its words end what the system says in each of the calls, as they do in any chat.
+
+    A council takes what it is asked, system text too, for material.
+    """
+    return msgspec.structs.replace(errand, model=AGENT_PREFIX + agent.name, messages=errand.messages[1:])
 
 
 def _turn_of(entry: InboxEntry) -> Turn:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from junto.core.chat import Request
+    from junto.core.exchange import ExchangeRecord
     from junto.dialects.wire import Wire
     from junto.gateway.parts import ExchangeParts
     from junto.gateway.payment import Funds
@@ -36,7 +37,7 @@ class Arrival:
     waits for a slot. `extra_head` are header lines of the dialect that a relay passes on. `commits`: whoever has sent this
     commits the recorder itself before it acknowledges a whole answer. `job_id` is the job that this is an attempt of,
     `prompt_version` the prompt template that was put in, `priority` the job's, `funds` what the job is paid from. `hold` is what was put
-    aside for a part of another exchange (`parent_id`).
+    aside for a part of another exchange (`parent_id`); `on_refused` is given the record of a part that got no answer.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Arrival:
         "hold",
         "id",
         "job_id",
+        "on_refused",
         "on_wait",
         "parent_id",
         "principal",
@@ -79,6 +81,7 @@ class Arrival:
         priority: int = 5,
         funds: Funds | None = None,
         hold: Hold | None = None,
+        on_refused: Callable[[ExchangeRecord], None] | None = None,
     ) -> None:
         self.id = id
         self.wire = wire
@@ -97,6 +100,7 @@ class Arrival:
         self.priority = priority
         self.funds = funds
         self.hold = hold
+        self.on_refused = on_refused
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,8 +14,9 @@ from junto.core.errors import BudgetExceeded, JuntoError, UpstreamFailed
 from junto.core.events import Failure
 from junto.core.exchange import ExchangeRecord, Outcome
 from junto.core.sensitivity import Locality
-from junto.core.usage import Usage
+from junto.core.usage import Usage, estimate_tokens
 from junto.dialects import openai
+from junto.dialects.amendment import Amendment
 from junto.gateway.answer import BROKEN_OFF
 from junto.gateway.exchange import Arrival
 from junto.gateway.payment import most
@@ -62,6 +63,8 @@ class ExchangeParts:
         self._open = open
         self._pool: Hold | None = None
         self._number = 0
+        self._opening: dict[str, int] = {}  # tokens of prompts that are on their way, by the part's id
+        self._begun: list[ExchangePart] = []
         self.usage = Usage()
         self.nano = 0
 
@@ -76,7 +79,7 @@ class ExchangeParts:
 
     def outlook(self, ask: Ask) -> Outlook:
         runtime, now = self._current.runtime, self._clock.monotonic()
-        head = _WIRE.peek(_body(ask))
+        head = _WIRE.peek(self._body(ask))
         traits = self._traits(head, self._principal(ask))
         try:
             resolution = runtime.snapshot.resolve(head.model)
@@ -111,30 +114,53 @@ class ExchangeParts:
     async def open(self, ask: Ask, *, nano: int, within: float | None) -> ExchangePart:
         self._number += 1
         parent = self._exchange
-        answer = await self._open(
-            Arrival(
-                id=f"{parent.id}.{self._number}",
-                wire=_WIRE,
-                body=_body(ask),
-                principal=self._principal(ask),
-                sensitivity=parent.sensitivity.label,
-                timeout=within,
-                parent_id=parent.id,
-                job_id=parent.arrival.job_id,
-                priority=parent.arrival.priority,
-                hold=None if self._pool is None else self._pool.split(nano),
-            )
+        arrival = Arrival(
+            id=f"{parent.id}.{self._number}",
+            wire=_WIRE,
+            body=self._body(ask),
+            principal=self._principal(ask),
+            sensitivity=parent.sensitivity.label,
+            timeout=within,
+            parent_id=parent.id,
+            job_id=parent.arrival.job_id,
+            priority=parent.arrival.priority,
+            hold=None if self._pool is None else self._pool.split(nano),
+            on_refused=self._settled,
         )
-        return ExchangePart(answer, self._settled)
+        self._opening[arrival.id] = estimate_tokens(len(arrival.body))
+        try:
+            answer = await self._open(arrival)
+        except BaseException:
+            if arrival.hold is not None:  # the walk may have ended before it took it over
+                arrival.hold.settle(0)
+            raise
+        finally:
+            self._opening.pop(arrival.id, None)
+        part = ExchangePart(answer, self._settled)
+        self._begun.append(part)
+        return part
 
     def settle(self) -> None:
-        """Give back what was put aside and not used; safe to call twice."""
+        """The whole is over: what is under way ends, with what it has used so far, and what was put aside goes back. Safe to call twice."""
+        for part in self._begun:
+            part.close()
+        self._begun.clear()
+        self.usage = self.usage.plus(Usage(input=sum(self._opening.values()), estimated=bool(self._opening)))
+        self._opening.clear()
         if self._pool is not None:
             self._pool.settle(0)
 
     def _settled(self, record: ExchangeRecord) -> None:
         self.usage = self.usage.plus(record.usage)
         self.nano += record.cost_nano
+
+    def _body(self, ask: Ask) -> bytes:
+        """The part's request; an agent's words end what the system says in each, since they are its words that are said."""
+        body = _WIRE.render_request(ask.request, ask.request.model, True)  # noqa: FBT003  the wire's own signature
+        persona = self._exchange.persona
+        if persona is None or persona.amendment.closing is None:
+            return body
+        return _WIRE.amend(body, Amendment(closing=persona.amendment.closing)).body
 
     def _principal(self, ask: Ask) -> Principal:
         """The caller, whose limits the parent counts against; whoever may ask a council may hear all of its members."""
@@ -195,7 +221,3 @@ class ExchangePart:
         if self._record is None and self._answer.record is not None:
             self._record = self._answer.record
             self._settled(self._record)
-
-
-def _body(ask: Ask) -> bytes:
-    return _WIRE.render_request(ask.request, ask.request.model, True)  # noqa: FBT003  the wire's own signature

@@ -154,6 +154,8 @@ class Settlement:
         )
         if lost is not None:
             record = _charged(record, lost, paid)
+        if arrival.on_refused is not None:
+            arrival.on_refused(record)
         self._recorder.append(record)
         self._observer.exchange_ended(record)
 

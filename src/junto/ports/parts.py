@@ -38,6 +38,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     is_resident: bool = False
     nano: int = 0
     tokens: int = 0
+    window: int | None = None  # tokens that the model holds, where that is known
 
 
 class Part(Protocol):

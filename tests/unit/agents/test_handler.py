@@ -98,6 +98,15 @@ async def test_a_message_is_answered() -> None:
     assert (errand.payer.client_id, errand.payer.key_id) == ("agents:default", "")
 
 
+async def test_an_agent_whose_model_is_a_council_is_asked_for_by_its_name() -> None:
+    """So that its words are the system's in every call of the council, and no material in them."""
+    house = House(agent=msgspec.structs.replace(AGENT, model="council/debate"))
+    await house.handler.handle_message(message())
+    (errand,) = house.models.errands
+    assert errand.model == "agent/front-desk"
+    assert errand.messages == ({"role": "user", "content": "hello"},)
+
+
 async def test_the_agents_floor_holds_for_its_jobs() -> None:
     house = House(agent=msgspec.structs.replace(AGENT, sensitivity=Sensitivity.CONFIDENTIAL, tools=True))
     await house.handler.handle_message(message())
