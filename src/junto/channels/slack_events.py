@@ -132,6 +132,8 @@ def _said(envelope: Mapping[str, Any], event: Mapping[str, Any]) -> Said | Ignor
 def _not_a_person(envelope: Mapping[str, Any], event: Mapping[str, Any]) -> str:
     """Why this is not something that a person says now; "" where it is."""
     subtype = event.get("subtype")
+    if not isinstance(subtype, str | None):
+        return "not a message"
     if event.get("bot_id") or event.get("bot_profile") or subtype == "bot_message":
         return "a bot"
     if event.get("user") == _SLACKBOT or (event.get("user") and event.get("user") == _bot_of(envelope)):

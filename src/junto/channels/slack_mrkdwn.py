@@ -24,7 +24,7 @@ _DEEPEST = 4
 
 _OPENING = re.compile(r"^ {0,3}(?:```+|~~~+)[^`]*$")
 _CLOSING = re.compile(r"^ {0,3}(?:```+|~~~+)\s*$")
-_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t#]*$")
+_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+)$")
 _BULLET = re.compile(r"^(\s*)[*+-][ \t]+(?=\S)")
 _RULE = re.compile(r"^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$")
 # Each alternative ends at the first character that may close it, so a line is read in one pass.
@@ -122,7 +122,8 @@ def _line(line: str) -> str:
         return "———"
     heading = _HEADING.match(line)
     if heading:
-        return f"*{_spans(heading[1].replace('*', '').replace('__', ''), 0)}*"
+        title = heading[1].rstrip(" \t#") or heading[1].strip()
+        return f"*{_spans(title.replace('*', '').replace('__', ''), 0)}*"
     bullet = _BULLET.match(line)
     if bullet:
         return f"{bullet[1]}• {_spans(line[bullet.end() :], 0)}"

@@ -79,6 +79,8 @@ def test_a_file_without_words_is_said() -> None:
         (direct("x", TS, subtype="message_deleted", hidden=True), "an edit"),
         (mention("x", TS, edited={"user": PERSON, "ts": TS}), "an edit"),
         (direct("x", TS, subtype="channel_join"), "not a message"),
+        (direct("x", TS, subtype=["channel_join"]), "not a message"),
+        (direct("x", TS, subtype={"a": 1}), "not a message"),
         (direct("x", TS, subtype="thread_invented_tomorrow"), "not a message"),
         (direct("x", TS, hidden=True), "not a message"),
         (direct("x", TS, channel_type="channel"), "neither a mention nor a direct message"),

@@ -142,3 +142,9 @@ def test_what_people_write_is_read_as_they_see_it(written: str, read: str) -> No
 
 def test_a_mention_at_the_beginning_is_left_out_where_the_bot_is_not_known() -> None:
     assert plain("<@U123> hi <@U5>", bot=None) == "hi @U5"
+
+
+def test_a_heading_of_nothing_but_marks_is_read_at_once() -> None:
+    """A model that writes them without end must not hold up everybody."""
+    assert posts("## Title ##\nx") == ("*Title*\nx",)
+    assert posts(f"# {'# ' * 990}x\n" * 5_000)
