@@ -6,12 +6,14 @@ ended from within, since every line of it is marked, and there is no tag to be r
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from junto.core.chat import Image, Message, Role, Text
-from junto.council.wording import AGREEMENT, DISAGREEMENT, UNIQUE, label_of, transcript
+from junto.council.model import Sees
+from junto.council.wording import DISAGREEMENT, label_of, transcript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 NARROW_WINDOW: Final = 4_096  # tokens: the usual prompts, opinions and answer together do not fit into it
 OPINION_TOKENS: Final = 150
 CHAIR_TOKENS: Final = 300
-_AGAINST_LOOPS: Final = 0.5  # small models say one sentence over and over
+_LONGEST_PERSONA: Final = 160  # characters
+_SENTENCE: Final = re.compile(r"[.!?](?= )")
+_AGAINST_LOOPS: Final = 0.8  # small models say one sentence over and over
 _PLAINLY: Final = "Answer in a few sentences, with your reasons."
 _REPLY: Final = "Say in a few sentences where you agree and where you disagree, and why. Then give your own answer."
 _SYNTHESIS: Final = (
-    f"Answer the question in your own words, from what was said. Then, under the heading ## {AGREEMENT}, say where they agree, under ## {DISAGREEMENT} where they"
-    f" differ, and under ## {UNIQUE} what only one of them said."
+    f'Write one answer to the question in your own words, from these opinions. End with the heading "## {DISAGREEMENT}" and a sentence on'
+    " where they differ."
 )
 _SYNTHESIS_JSON: Final = (
     "Answer the question as one JSON object, from what was said. Say where they agree and where they differ."
@@ -51,8 +55,8 @@ def opinion_messages(state: State, member: Member, number: int) -> tuple[Message
     """What a member is asked in a round (from 1). Alone with the question it is asked as in any chat."""
     now = state.template.rounds[number - 1]
     own = [voice for voice in state.voices if voice.member == member.name]
-    others = [] if now.sees.value == "own" else [voice for voice in state.voices if voice.member != member.name]
-    named = _name if now.sees.value == "all" else _label(state)
+    others = [] if now.sees is Sees.OWN else [voice for voice in state.voices if voice.member != member.name]
+    named = _name if now.sees is Sees.ALL else _label(state)
     task = now.instruction or (_REPLY if others else _PLAINLY)
     if not (own or others):
         return _messages(member.persona, (*transcript(state.question), Text(f"\n\n{task}")))
@@ -89,7 +93,14 @@ def synthesis_messages(state: State, standings: Sequence[Standing], format: Form
 
 
 def _messages(who: str, parts: Iterable[Text | Image]) -> tuple[Message, ...]:
-    return (Message(Role.SYSTEM, (Text(who),)), Message(Role.USER, tuple(parts)))
+    return (Message(Role.SYSTEM, (Text(_begun(who)),)), Message(Role.USER, tuple(parts)))
+
+
+def _begun(persona: str) -> str:
+    """Its first sentences: a small model answers a long persona in place of the question."""
+    text = " ".join(persona.split())
+    end = max((match.end() for match in _SENTENCE.finditer(text[:_LONGEST_PERSONA])), default=_LONGEST_PERSONA)
+    return text if len(text) <= _LONGEST_PERSONA else text[:end].strip()
 
 
 def _material(state: State, blocks: Iterable[str], *tasks: str) -> Iterator[Text | Image]:

@@ -19,12 +19,14 @@ from junto.core.events import Event, Finish
 from junto.council import telling
 from junto.council.amending import amended
 from junto.council.asking import prospect_of
+from junto.council.briefly import NARROW_WINDOW
 from junto.council.deliberation import Deliberate
 from junto.council.foresight import calls_to_come
 from junto.council.service import Sat, Sitting
 from junto.council.stages import begin, next_stage
 from junto.gateway import egress
 from junto.ports.observer import CouncilEnded
+from junto.ports.parts import Ask
 from junto.ports.provider import Probe
 from junto.routing.facts import COUNCIL
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from junto.ports.parts import Outlook, Parts
     from junto.ports.provider import Call, Clearance
 
+_MOST_CHARACTERS: Final = 8  # of a token
 _NO_MEMBERS: Final = ("council/", "agent/")
 QUIET_SECONDS: Final = 10.0  # without news, and the caller is told who is waited for
 
@@ -194,6 +197,7 @@ async def _foreseen(state: State, parts: Parts) -> list[Outlook]:
 def _sitting(template: Template, request: ChatRequest, parts: Parts) -> State:
     """The sitting before its first call: who of the members may and can be asked. Raises a JuntoError where too few can."""
     convene = partial(begin, template, request.messages, format=request.format, max_tokens=request.sampling.max_tokens)
+    convene = partial(convene, narrow=_narrow(template, request, parts))
     first = next_stage(convene({}))
     outlooks = (
         {call.speaker: prospect_of(call, parts).outlook for call in first.calls}
@@ -202,6 +206,18 @@ def _sitting(template: Template, request: ChatRequest, parts: Parts) -> State:
     )
     left_out = {name: seen.refusal for name, seen in outlooks.items() if seen.refusal is not None}
     return convene(left_out)
+
+
+def _narrow(template: Template, request: ChatRequest, parts: Parts) -> frozenset[str]:
+    """The models that hold so little that they are asked briefly, by the names in the template."""
+    if sum(len(message.text) for message in request.messages) > NARROW_WINDOW * _MOST_CHARACTERS:
+        return frozenset()  # it goes to others in any case, and is too long to be looked at for each
+    return frozenset(
+        name
+        for name in template.models
+        if (seen := parts.outlook(Ask(request=ChatRequest(model=name, messages=request.messages)))).window is not None
+        and seen.window <= NARROW_WINDOW
+    )
 
 
 def _figures(sat: Sat, parts: Parts) -> CouncilEnded:

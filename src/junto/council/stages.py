@@ -14,7 +14,7 @@ import msgspec
 
 from junto.core.chat import Format, Image, Text, ToolResult
 from junto.core.errors import BodyTooLarge
-from junto.council import endings, wording
+from junto.council import briefly, endings, wording
 from junto.council.ballots import ballot_schema, read_ballot, standings
 from junto.council.deliberation import (
     Absence,
@@ -35,6 +35,7 @@ from junto.council.deliberation import (
     Synthesis,
     Synthesise,
 )
+from junto.council.model import Member
 from junto.council.ordering import order
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from junto.core.chat import Message, Sampling
     from junto.core.errors import JuntoError
-    from junto.council.model import Template
+    from junto.council.model import Chair, Template
 
 __all__ = [
     "Call",
@@ -81,10 +82,11 @@ def begin(
     *,
     format: Format | None = None,
     max_tokens: int | None = None,
+    narrow: frozenset[str] = frozenset(),
 ) -> State:
     """The sitting before its first call. `left_out` are members that may or can not be asked, by name, with the refusal.
 
-    `format` and `max_tokens` are what the caller asks of the answer. Raises a JuntoError with every reason when fewer are able than the
+    `format` and `max_tokens` are what the caller asks of the answer; `narrow` as of a State. Raises a JuntoError with every reason when fewer are able than the
     quorum: NotServable where the floor is among the reasons. Raises BodyTooLarge for a question that is too long.
     """
     _check_size(question)
@@ -97,6 +99,7 @@ def begin(
         question=tuple(question),
         format=format,
         max_tokens=max_tokens,
+        narrow=narrow,
         left_out={name: refusal.message for name, refusal in out.items()},
     )
 
@@ -176,8 +179,10 @@ def _round(state: State, number: int) -> Deliberate:
                 role=CallRole.OPINION,
                 round=number,
                 model=member.model,
-                messages=wording.opinion_messages(state, member, number, tag),
-                sampling=_bounded(member.sampling, member.max_tokens),
+                messages=briefly.opinion_messages(state, member, number)
+                if member.model in state.narrow
+                else wording.opinion_messages(state, member, number, tag),
+                sampling=_bounded(state, member, member.model, member.max_tokens),
                 by_caller=member.by_caller,
             )
             for member in members
@@ -199,8 +204,10 @@ def _ballot_call(state: State, reviewer: str, tag: str) -> Call:
         speaker=reviewer,
         role=CallRole.BALLOT,
         model=member.model,
-        messages=wording.ballot_messages(state, reviewer, letters, tag),
-        sampling=_bounded(member.sampling, _BALLOT_TOKENS),
+        messages=briefly.ballot_messages(state, reviewer, letters)
+        if member.model in state.narrow
+        else wording.ballot_messages(state, reviewer, letters, tag),
+        sampling=msgspec.structs.replace(member.sampling, max_tokens=_BALLOT_TOKENS),
         format=Format("json_schema", ballot_schema(letters), "ballot"),
         by_caller=member.by_caller,
     )
@@ -220,15 +227,18 @@ def _synthesis_call(state: State) -> Call:
         speaker=chair.name,
         role=CallRole.SYNTHESIS,
         model=model,
-        messages=wording.synthesis_messages(state, standings(state), format),
-        sampling=_bounded(chair.sampling, most),
+        messages=(briefly if model in state.narrow else wording).synthesis_messages(state, standings(state), format),
+        sampling=_bounded(state, chair, model, most),
         format=format,
         by_caller=by_caller,
     )
 
 
-def _bounded(sampling: Sampling, max_tokens: int) -> Sampling:
-    return msgspec.structs.replace(sampling, max_tokens=max_tokens)
+def _bounded(state: State, speaker: Member | Chair, model: str, max_tokens: int) -> Sampling:
+    if model not in state.narrow:
+        return msgspec.structs.replace(speaker.sampling, max_tokens=max_tokens)
+    most = briefly.OPINION_TOKENS if isinstance(speaker, Member) else briefly.CHAIR_TOKENS
+    return briefly.sampling_of(speaker.sampling, max_tokens, most)
 
 
 # What came of them

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from junto.core.errors import JuntoError, UpstreamFailed
 from junto.core.events import Event, Finish, FinishReason, Start, TextDelta
 from junto.core.sensitivity import Sensitivity
@@ -78,6 +80,7 @@ class Troupe:
     acts: dict[str, list[Act]] = field(default_factory=dict)
     unable: dict[str, JuntoError] = field(default_factory=dict)
     costs: int = 100
+    window: int | None = None
     tier: Sensitivity = Sensitivity.INTERNAL
     seconds_left: float | None = None
     refuses_to_reserve: JuntoError | None = None
@@ -91,7 +94,8 @@ class Troupe:
         refusal = self.unable.get(ask.request.model)
         if refusal is not None:
             return Outlook(refusal=refusal)
-        return Outlook(backend="stage", model=ask.request.model, is_local=True, nano=self.costs, tokens=50)
+        seen = Outlook(backend="stage", model=ask.request.model, is_local=True, nano=self.costs, tokens=50)
+        return msgspec.structs.replace(seen, window=self.window)
 
     async def reserve(self, *, nano: int, tokens: int) -> None:
         if self.refuses_to_reserve is not None:

@@ -338,3 +338,13 @@ def test_reports_are_plain_json() -> None:
         return await House({"ranking": {}, "rounds": 2}).hear()
 
     assert msgspec.json.encode(report(asyncio.run(hear())))
+
+
+@pytest.mark.parametrize(("window", "briefly"), [(None, False), (4_096, True), (8_192, False)])
+async def test_models_with_a_narrow_window_are_asked_in_few_words(window: int | None, briefly: bool) -> None:  # noqa: FBT001
+    """Everybody in a council on such a model; where the window is not known, nobody."""
+    house = House(window=window)
+    await house.hear()
+    for ask in house.troupe.asked:
+        assert ("<<<QUESTION" in ask.request.messages[1].text) is not briefly
+        assert ((ask.request.sampling.max_tokens or 0) <= 300) is briefly
