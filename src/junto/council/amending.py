@@ -51,7 +51,8 @@ def _chosen(entry: object, known: Mapping[str, Mapping[str, Any]], at: int) -> o
     """What one entry of a caller's list of members means, as far as it means anything; raises InvalidField for a name nobody has."""
     if isinstance(entry, str):
         if entry not in known:
-            message = f"No member is called {entry[:100]!r}.{did_you_mean(entry, known)}"
+            names = did_you_mean(entry, known) or f" The members are {', '.join(known)}."
+            message = f"No member is called {entry[:100]!r}.{names}"
             raise InvalidField(message, param=f"members[{at}]")
         return known[entry]
     if isinstance(entry, dict) and isinstance(entry.get("name"), str):

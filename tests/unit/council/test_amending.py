@@ -63,3 +63,9 @@ def test_a_name_that_nobody_has_is_told_with_near_ones() -> None:
     with pytest.raises(InvalidField, match="Did you mean Ben") as refused:
         amended(DEBATE, members=["Ben", "Bem"])
     assert refused.value.param == "members[1]"
+
+
+def test_a_name_that_is_like_no_members_is_told_who_there_is() -> None:
+    """So that nobody has to look a council up."""
+    with pytest.raises(InvalidField, match="The members are Ada, Ben, Cleo"):
+        amended(DEBATE, members=["Xerxes"])
