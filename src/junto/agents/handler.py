@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     type Deliver = Callable[[ChannelMessage, str], Awaitable[bool]]
     type Watch = Callable[[Grown], None]
 
-FETCHED: Final = frozenset(
-    {Channel.API, Channel.WEB}
-)  # whose people come for their replies; to others they are brought
+FETCHED: Final = frozenset({Channel.API, Channel.WEB})
+"""Channels whose people come for their replies; to others they are brought."""
 _MOST_BRINGING: Final = 32
 _INTERNAL: Final = JuntoError("Something went wrong inside Junto.")
 
@@ -129,9 +128,8 @@ class Handler:
         except asyncio.CancelledError:
             if not running.task.cancelled():
                 raise
-            return msgspec.structs.replace(
-                _known(message, accepted), duplicate=False
-            )  # the process stops: answered later
+            # The process stops: it is answered later.
+            return msgspec.structs.replace(_known(message, accepted), duplicate=False)
         finally:
             if watch is not None:
                 running.watches.remove(watch)

@@ -31,9 +31,7 @@ _SHALLOW: Final = 64  # hints that are made sure of; whoever has room finds the 
 _RARELY: Final = 12  # sweeps between two looks for what is old
 _AT_ONCE: Final = 100  # findings in one transaction
 _DELETED_AT_ONCE: Final = 200
-_DELETIONS: Final = (
-    10  # in one sweep: what is left then is deleted by the next one, so that leases are looked at in time
-)
+_DELETIONS: Final = 10  # in one sweep: the next one deletes the rest, so that leases are looked at in time
 
 
 class Sweeper:

@@ -40,5 +40,5 @@ class OnDemand:
         self._built = building.result()
         if (
             gc.get_freeze_count()
-        ):  # as what the process had at its start: it lives as long, and is not walked over again
+        ):  # it lives as long as what the process had at its start, and is not walked over either
             gc.freeze()

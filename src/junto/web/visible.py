@@ -44,14 +44,10 @@ def visible_card(services: WebServices, caller: Principal, name: str) -> ModelCa
 
 def _agent(services: WebServices, caller: Principal, name: str) -> tuple[Resolution, Traits]:
     """An agent of the caller's tenant as a model, and what the caller may use for it; raises UnknownModel."""
-    persona, snapshot, traits = (
-        persona_of(services.personas, caller, name),
-        services.current.runtime.snapshot,
-        _traits(caller),
-    )
+    persona, traits = persona_of(services.personas, caller, name), _traits(caller)
     try:
-        stages, allowed = resolve_persona(persona, name, snapshot, caller.allowed_models)
-        behind = stages.stages
+        resolution, allowed = resolve_persona(persona, name, services.current.runtime.snapshot, caller.allowed_models)
+        behind = resolution.stages
     except UnknownModel:  # its model is nowhere now; the agent is there all the same
         behind, allowed = (), caller.allowed_models
     floor = traits.sensitivity if persona.floor is None else max(persona.floor, traits.sensitivity)

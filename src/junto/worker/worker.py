@@ -90,9 +90,8 @@ class Worker:
                     self._runs.begin(claim, since=since)
                 count += len(claims)
                 if len(claims) < min(most for most in (limit, room.local, room.cloud) if most > 0):
-                    self._left_some = room.local <= 0 or bool(
-                        room.full
-                    )  # what waits for the other kind of room was not looked at
+                    # What waits for the other kind of room, or for models without any, was not looked at.
+                    self._left_some = room.local <= 0 or bool(room.full)
                     break
         finally:
             self._looks = False
