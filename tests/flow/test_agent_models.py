@@ -141,6 +141,14 @@ def test_agents_are_listed_and_unknown_ones_are_a_404_with_near_names(house: Hou
     assert "front-desk" in answer.json()["error"]["message"]
 
 
+def test_an_agent_whose_model_nothing_has_is_made_with_a_warning_that_names_near_ones(house: House) -> None:
+    """The model may come later; meanwhile people are told politely that it cannot answer."""
+    body = {"name": "hasty", "model": "gpt-tset"}
+    made = house.junto.http.post("/agents", json=body, headers=house.junto.admin).raise_for_status().json()
+    assert "gpt-test" in made["warnings"][0]
+    house.junto.http.delete("/agents/hasty", headers=house.junto.admin).raise_for_status()
+
+
 def test_another_tenant_s_agent_is_none(house: House) -> None:
     """Neither listed, nor found, nor near."""
     junto = house.junto

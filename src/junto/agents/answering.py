@@ -94,7 +94,12 @@ class Answerer:
             done = Done(error_code=JuntoError.code)
         if not done.text:
             self._log.warning(
-                "agent_fallback", tenant=tenant_id, agent=agent.name, job_id=job_id, code=done.error_code or _UNKNOWN
+                "agent_fallback",
+                tenant=tenant_id,
+                agent=agent.name,
+                model=agent.model,
+                job_id=job_id,
+                code=done.error_code or _UNKNOWN,
             )
         text = done.text or FALLBACK
         if await self._store.answer(tenant_id, entry.id, text, fallback=not done.text):

@@ -98,6 +98,8 @@ def create(
         print_json(made)
     else:
         print(f"Made agent/{made['name']}. It answers in {_channels(made)}.")
+        for warning in made.get("warnings", ()):
+            typer.secho(f"warning: {harmless(warning)}", fg=typer.colors.YELLOW, err=True)
 
 
 @app.command()

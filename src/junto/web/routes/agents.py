@@ -9,6 +9,8 @@ from msgspec import UNSET, UnsetType
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from junto.agents.model import LONGEST, LONGEST_RETENTION_DAYS, MOST_SLACK_CHANNELS
+from junto.catalog.tasks import resolve_named
+from junto.core.errors import UnknownModel
 from junto.core.sensitivity import parse_sensitivity
 from junto.identity.principal import DEFAULT_TENANT
 from junto.ports.agents import AgentChanges, Channel, ConversationQuery, SlackChannel, WebChannel
@@ -137,7 +139,8 @@ class NamedChange(ChangedAgent):
 @router.post("/agents", status_code=201)
 async def create_agent(body: NewAgent, services: Services, admin: Admin) -> dict[str, Any]:
     """A new agent, in service from the next request on."""
-    return shown(await services.agents.create(body.tenant, body.name, body.changes(), author=admin.client))
+    agent = await services.agents.create(body.tenant, body.name, body.changes(), author=admin.client)
+    return shown(agent) | _warnings(services, agent)
 
 
 @router.get("/agents")
@@ -157,7 +160,8 @@ async def list_agents(
 @router.patch("/agents")
 async def change_named_agent(body: NamedChange, services: Services, admin: Admin) -> dict[str, Any]:
     """Change what the body names of the agent that it names."""
-    return shown(await services.agents.change(body.tenant, body.name, body.changes(), author=admin.client))
+    agent = await services.agents.change(body.tenant, body.name, body.changes(), author=admin.client)
+    return shown(agent) | _warnings(services, agent)
 
 
 @router.get("/agents/{name}")
@@ -173,7 +177,8 @@ async def change_agent(
     name: NameInPath, body: ChangedAgent, services: Services, admin: Admin, tenant: TenantInQuery = DEFAULT_TENANT
 ) -> dict[str, Any]:
     """Change what the body names, in force from the next request on."""
-    return shown(await services.agents.change(tenant, name, body.changes(), author=admin.client))
+    agent = await services.agents.change(tenant, name, body.changes(), author=admin.client)
+    return shown(agent) | _warnings(services, agent)
 
 
 @router.delete("/agents/{name}")
@@ -238,6 +243,15 @@ async def delete_conversation(
     """Delete a conversation: what was said, its summary, and what was still to be answered."""
     gone = await services.agents.forget(tenant, name, conversation_id, author=admin.client)
     return {"id": gone.id, "agent": gone.agent, "deleted": True}
+
+
+def _warnings(services: Services, agent: Agent) -> dict[str, list[str]]:
+    """What keeps the agent from answering now: a model may come later, so it is no error."""
+    try:
+        resolve_named(services.current.runtime.snapshot, services.routes.table, agent.model)
+    except UnknownModel as unknown:
+        return {"warnings": [f"{unknown.message} Until there is, people are told that the agent cannot answer."]}
+    return {}
 
 
 def shown(agent: Agent) -> dict[str, Any]:
