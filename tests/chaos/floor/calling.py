@@ -40,9 +40,7 @@ def random_body(rng: random.Random, path: str, model: str, text: str) -> dict[st
         case "/v1/council/chat":
             members = [{"name": name, "persona": "You say something.", "model": model} for name in ("Ann", "Bob")]
             council = rng.choice(("debate", "diverse-analysis", "peer-review"))
-            chosen = (
-                {"members": [*members, *(("Proponent",) if council == "debate" else ())]} if rng.random() < 0.7 else {}
-            )
+            chosen = {"members": members, "rounds": 1} if rng.random() < 0.8 else {}
             return {"template": council, "messages": messages, "stream": stream, "max_tokens": 9, **chosen}
         case "/v1/messages":
             return {"model": model, "messages": messages, "stream": stream, "max_tokens": 9}
@@ -72,7 +70,9 @@ def marked(rng: random.Random, path: str, body: dict[str, Any], tier: str) -> di
 
 
 def random_name(rng: random.Random, names: list[str]) -> str:
-    """Something that can be asked for, or nearly."""
+    """Something that can be asked for, or nearly. A council, which is many requests, hardly ever: it has a path of its own."""
+    if rng.random() < 0.95:
+        names = [name for name in names if not name.startswith("council/")]
     name = rng.choice(names) if names and rng.random() < 0.9 else rng.choice(NAMES)
     return f"{name}:latest" if rng.random() < 0.1 else name
 
