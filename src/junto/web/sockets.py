@@ -9,12 +9,16 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
 from websockets.server import ServerProtocol
 
 if TYPE_CHECKING:
     import asyncio
 
+    from websockets.frames import Frame
+
 LARGEST_FRAME: Final = 32 * 1024  # bytes; a larger one closes the socket with 1009
+MOST_PIECES: Final = 64  # of one frame; empty ones make it no larger, and there would be no end of them
 PING_SECONDS: Final = 20.0
 CLOSE_SECONDS: Final = 5.0  # until a caller that does not close is cut off
 GOING_AWAY: Final = 1001
@@ -38,6 +42,22 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         else:
             super().data_received(data)
 
+    def handle_cont(self, event: Frame) -> None:
+        if self.close_sent:
+            return
+        if len(self.frames) < MOST_PIECES:
+            super().handle_cont(event)
+        else:
+            self.conn.fail(CloseCode.MESSAGE_TOO_BIG)
+            self.handle_parser_exception()
+
+    def handle_ping(self) -> None:
+        """Who does not read gets no pongs: they would pile up here as fast as pings can be sent."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
     def shutdown(self) -> None:
         """The server stops: say so, and go."""
         if self.handshake_complete and not self.close_sent:
@@ -53,7 +73,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)
-        self._cut_off_later()
+        if self.writable.is_set():
+            self._cut_off_later()
+        else:  # a visitor could leave what it does not read behind, and come again for more
+            self.transport.abort()
 
     def _cut_off_later(self) -> None:
         """What was written may wait for a caller that reads nothing, but not for ever."""

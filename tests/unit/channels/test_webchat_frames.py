@@ -30,6 +30,7 @@ def test_a_message_and_a_resume_are_understood() -> None:
         '{"type": "message", "id": "", "text": "x"}',
         '{"type": "message", "id": "a/b", "text": "x"}',
         '{"type": "message", "id": "a\\nb", "text": "x"}',
+        '{"type": "message", "id": "a\\n", "text": "x"}',
         json.dumps({"type": "message", "id": "a" * 65, "text": "x"}),
         '{"type": "message", "id": "a", "text": "x", "tenant": "acme"}',
         '{"type": "resume", "last_event": -1}',
