@@ -232,7 +232,17 @@ def test_whatever_a_model_says_is_text(opened: Opened, lobby: Lobby) -> None:
     assert [url for url in asked if "evil" in url] == []
 
 
-@pytest.mark.parametrize("text", [*XSS, *(part * 8_000 for part in ("**a ", "_a ", "`a", "[a](", "~~", "1. "))])
+BLANKS = " " * 8_000
+HARD = [
+    *(part * 8_000 for part in ("**a ", "_a ", "`a", "[a](", "~~", "1. ")),
+    f"# {BLANKS}a{BLANKS}b\u2028c",
+    f"# {'#' * 16_000}a",
+    f"~~~{'~' * 16_000}{BLANKS}`",
+    f"- {BLANKS}a\u2028b",
+]
+
+
+@pytest.mark.parametrize("text", [*XSS, *HARD])
 def test_what_is_hard_to_read_is_rendered_all_the_same(reader: Page, text: str) -> None:
     """What takes a regular expression for ever would hang here."""
     made = reader.evaluate("(text) => element('div', {}, markdown(text)).textContent.length", text)
@@ -252,11 +262,33 @@ def test_what_is_hard_to_read_is_rendered_all_the_same(reader: Page, text: str) 
         ("a\n---\nb", "<p>a<br>---<br>b</p>"),
         ("\\*a\\*", "<p>*a*</p>"),
         ("<b>a</b>", "<p>&lt;b&gt;a&lt;/b&gt;</p>"),
+        ("# C   ##", '<p class="heading">C</p>'),
+        ("~~~ c++ x\na\n~~~", '<pre tabindex="0" role="group" aria-label="Code, c++"><code>a</code></pre>'),
+        ("https://bank.example@evil.example/", "<p>https://bank.example@evil.example/</p>"),
     ],
 )
 def test_markdown_becomes_elements(reader: Page, text: str, markup: str) -> None:
     made = reader.evaluate("(text) => element('div', {}, markdown(text)).innerHTML", text)
     assert made == markup
+
+
+@pytest.mark.parametrize(
+    ("label", "is_told"),
+    [
+        ("**https://bank.example**", True),
+        ("`bank.example`", True),
+        ("\u200bhttps://bank.example/login", True),
+        ("log in at https://bank.example", True),
+        ("bänk.example", True),
+        ("evil.example", False),
+        ("https://evil.example/x", False),
+        ("click here", False),
+    ],
+)
+def test_a_label_that_reads_as_another_address_is_told_apart(reader: Page, label: str, *, is_told: bool) -> None:
+    text = f"[{label}](https://evil.example/x)"
+    link = reader.evaluate("(text) => element('div', {}, markdown(text)).querySelector('a').textContent", text)
+    assert link.endswith(" (evil.example)") is is_told
 
 
 def test_a_break_in_the_middle_of_an_answer_is_told_and_mended(opened: Opened, lobby: Lobby) -> None:

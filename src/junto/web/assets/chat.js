@@ -32,7 +32,7 @@ function link(address, label) {
   } catch {
     return null;
   }
-  if (!["http:", "https:", "mailto:"].includes(url.protocol)) return null;
+  if (!["http:", "https:", "mailto:"].includes(url.protocol) || url.username || url.password) return null; // https://bank.example@elsewhere
   return element("a", { href: url.href, target: "_blank", rel: "noopener noreferrer nofollow" }, ...label);
 }
 
@@ -67,11 +67,12 @@ function linkOf(label, address, depth) {
   const made = link(address, label ? spans(label.replace(/https?:\/\/\S+/g, (url) => url.replace(/[:/.]/g, "$&\u200b")), depth + 1) : [address]);
   if (!made) return null;
   // A label that looks like another address must not hide where the link leads.
-  if (/^\s*(https?:|www\.|[\w-]+\.[a-z]{2,})/i.test(label) && label.trim() !== address) made.append(` (${made.host || made.pathname})`);
+  const said = made.textContent.replace(/\p{Cf}/gu, "").trim();
+  if (/https?:|[\p{L}\p{N}]\.\p{L}{2}/iu.test(said) && ![address, made.host || made.pathname].includes(said)) made.append(` (${made.host || made.pathname})`);
   return made;
 }
 
-const ITEM = /^(\s*)(?:([-*+])|(\d{1,9})[.)])\s+(.*)$/;
+const ITEM = /^(\s*)(?:([-*+])|(\d{1,9})[.)])\s+(.*)$/s;
 
 function markdown(text) {
   const lines = text.replace(/\r\n?/g, "\n").split("\n");
@@ -83,19 +84,24 @@ function markdown(text) {
 function block(lines, i, into) {
   const line = lines[i];
   if (!line.trim()) return i + 1;
-  const fence = /^\s{0,3}(`{3,}|~{3,})\s*([\w+#.-]{0,30})[^`]*$/.exec(line);
-  if (fence) {
+  // Each of these expressions reads a line once, whatever is in it: a few thousand blanks must not hold up the page.
+  const fence = /^\s{0,3}(`{3,}|~{3,})(.*)$/s.exec(line);
+  if (fence && !fence[2].includes("`")) {
     let end = i + 1;
     while (end < lines.length && !lines[end].trim().startsWith(fence[1])) end++;
     const pre = element("pre", { tabIndex: 0 }, element("code", {}, lines.slice(i + 1, end).join("\n")));
     pre.setAttribute("role", "group");
-    pre.setAttribute("aria-label", fence[2] ? `Code, ${fence[2]}` : "Code");
+    const language = /^[\w+#.-]{0,30}/.exec(fence[2].trim())[0];
+    pre.setAttribute("aria-label", language ? `Code, ${language}` : "Code");
     into.append(pre);
     return end + 1;
   }
-  const heading = /^#{1,6}\s+(.*?)\s*#*$/.exec(line);
+  const heading = /^#{1,6}\s(.*)$/s.exec(line);
   if (heading) {
-    into.append(element("p", { className: "heading" }, ...spans(heading[1])));
+    const words = heading[1].trim();
+    let end = words.length;
+    while (words[end - 1] === "#") end--;
+    into.append(element("p", { className: "heading" }, ...spans(words.slice(0, end).trim())));
     return i + 1;
   }
   if (/^\s{0,3}([-*_])(\s*\1){2,}\s*$/.test(line)) {
