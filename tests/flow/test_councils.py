@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx2
-import ollama
 import openai
 import pytest
 
@@ -395,9 +394,10 @@ def test_the_built_in_model_debates(tmp_path: Path) -> None:
         assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
         council = (chunks[-1].model_extra or {})["council"]
         assert (council["degraded"], council["template"]) == (False, "debate")
-        lines = list(ollama.Client(junto.url, timeout=200).chat("council/brief", ASKED, stream=True))
-        assert any("Round 1" in (line.message.thinking or "") for line in lines)
-        assert "".join(line.message.content or "" for line in lines)
+        with closing(OllamaCaller(junto.url)) as asking:
+            heard = asking.ask("council/brief", Question(prompt="Tea or coffee?", stream=True))
+        assert "Round 1" in heard.thinking
+        assert heard.text
 
 
 def openai_sdk(url: str) -> openai.OpenAI:

@@ -93,12 +93,14 @@ async def test_an_end_that_this_process_wrote_down_is_told_without_another_look(
 class Late:
     """A store whose job waits beyond its deadline until somebody ends it; `behind` looks later, by its own clock, it is over."""
 
-    def __init__(self, job: Job, behind: int = 0) -> None:
+    def __init__(self, job: Job, news: News, behind: int = 0) -> None:
         self._job = job
+        self._news = news
         self._behind = behind
         self.asked = 0
 
-    async def find(self, _tenant_id: str, _job_id: str) -> Job:
+    async def find(self, _tenant_id: str, job_id: str) -> Job:
+        await self._news.changed(job_id, Status.COMPLETE.value)  # so that nobody waits for the next look
         return self._job
 
     async def end_overdue(self) -> None:
@@ -119,7 +121,7 @@ async def test_whoever_waits_for_a_job_hears_of_its_deadline_without_a_sweep(beh
     news = News(MemorySignals())
     news.start()
     job = msgspec.structs.replace(a_claim().job, status=Status.PENDING, deadline_ms=150)
-    store = Late(job, behind)
+    store = Late(job, news, behind)
     rest = ("planner", "runs", "queue", "guard", "current", "observer", "make_id", "admit")
     given = cast("Any", {**dict.fromkeys(rest), "end_overdue": store.end_overdue})
     jobs = Jobs(cast("Any", store), news=news, clock=Ticking(), **given)
@@ -131,7 +133,7 @@ async def test_a_job_that_runs_is_not_ended_by_who_waits_for_it() -> None:
     news = News(MemorySignals())
     news.start()
     job = msgspec.structs.replace(a_claim().job, status=Status.RUNNING, deadline_ms=1)
-    store = Late(job)
+    store = Late(job, news)
     rest = ("planner", "runs", "queue", "guard", "current", "observer", "make_id", "admit")
     given = cast("Any", {**dict.fromkeys(rest), "end_overdue": store.end_overdue})
     waited = await Jobs(cast("Any", store), news=news, clock=Ticking(), **given).wait(job, 1.0)
