@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -48,6 +47,7 @@ PING_SECONDS: Final = 20.0
 BEGIN_SECONDS: Final = 10.0  # until the first frame
 SEND_SECONDS: Final = 20.0  # that a reader may take for a frame
 _MOST_ASIDES = 32
+_MOST_COOKIES = 4
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -281,12 +281,10 @@ def _is_same(origin: str, host: str) -> bool:
 
 
 def _cookies(scope: Scope) -> list[str]:
-    sent = b"; ".join(value for name, value in scope["headers"] if name == b"cookie").decode("latin-1")
-    try:
-        cookies = SimpleCookie(sent)
-    except CookieError:
-        return []
-    return [cookies[COOKIE].value] if COOKIE in cookies else []
+    """What may be a session. Cookies of others on this host come along, and need not be by the book."""
+    sent = b";".join(value for name, value in scope["headers"] if name == b"cookie").decode("latin-1")
+    named = (one.partition("=") for one in sent.split(";"))
+    return [value.strip() for name, _, value in named if name.strip() == COOKIE][:_MOST_COOKIES]
 
 
 async def _send(send: Send, text: str) -> None:

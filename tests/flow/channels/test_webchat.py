@@ -255,6 +255,13 @@ def test_a_session_without_an_origin_is_refused(hall: Lobby, cookie: dict[str, s
     assert hall.refused(DESK, additional_headers=cookie) == (403, b"")
 
 
+@pytest.mark.parametrize("others", ['seen={"a": 1, "b": [2]}', "x y=z", "=", "junto_chat=e30.AAAA", "a,b=\xe4"])
+def test_cookies_of_others_on_the_same_host_keep_nobody_out(hall: Lobby, cookie: dict[str, str], others: str) -> None:
+    hall.model.script.plan(Scripted(text="Still in."))
+    with hall.page({"cookie": f"{others}; {cookie['cookie']}"}) as page:
+        assert page.ask("m1", "Hello?") == "Still in."
+
+
 def test_a_link_to_one_agent_opens_no_other(lobby: Lobby) -> None:
     lobby.hire("back-office")
     cookie = lobby.cookie(lobby.link())
