@@ -34,8 +34,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List a tenant's agents."""
-    from junto.cli.clients import all_pages
-    from junto.cli.remote import junto_at
+    from junto.cli.remote import all_pages, junto_at
 
     with junto_at(context, url, key) as junto:
         found = all_pages(junto, "/agents", "agents", tenant=tenant)
@@ -71,8 +70,7 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make an agent: anybody who may use models asks it as `agent/NAME`."""
-    from junto.cli.clients import given
-    from junto.cli.remote import junto_at
+    from junto.cli.remote import given, junto_at
 
     channels: dict[str, Any] = {}
     if web or visitors:

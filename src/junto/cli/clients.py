@@ -25,7 +25,6 @@ PeriodOption = Annotated[str | None, typer.Option("--period", help="daily, month
 NotesOption = Annotated[str | None, typer.Option("--notes", help="A note for people.")]
 
 _COLUMNS = ("name", "tenant", "id", "state", "scopes", "floor", "cloud for internal", "limits", "budgets", "keys")
-_PAGE = 500
 
 
 @app.callback()
@@ -59,7 +58,7 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a client and show its key, this once."""
-    from junto.cli.remote import junto_at
+    from junto.cli.remote import given, junto_at
 
     body = given(
         name=name,
@@ -91,7 +90,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List all clients, oldest first."""
-    from junto.cli.remote import junto_at
+    from junto.cli.remote import all_pages, junto_at
 
     with junto_at(context, url, key) as junto:
         found = all_pages(junto, "/clients", "clients", tenant=tenant)
@@ -140,7 +139,7 @@ def rotate(
     as_json: JsonOption = False,
 ) -> None:
     """Give a client a new key, shown this once; the old one works on for a day unless --overlap says otherwise."""
-    from junto.cli.remote import junto_at
+    from junto.cli.remote import given, junto_at
 
     with junto_at(context, url, key) as junto:
         rotated = junto.post(f"/clients/{_id(junto, client, tenant)}/rotate-key", given(overlap_s=overlap))
@@ -173,23 +172,6 @@ def enable(
 ) -> None:
     """Let a disabled client in again."""
     _enable(context, client, tenant, url, key, enabled=True, as_json=as_json)
-
-
-def given(**values: Any) -> dict[str, Any]:
-    """A body of the values that are there."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def all_pages(junto: Junto, path: str, what: str, **query: Any) -> list[dict[str, Any]]:
-    """Everything that a paged list has."""
-    found: list[dict[str, Any]] = []
-    after: str | None = None
-    while True:
-        page = junto.get(path, limit=_PAGE, after=after, **query)
-        found += page[what]
-        after = page["next"]
-        if after is None:
-            return found
 
 
 def _enable(

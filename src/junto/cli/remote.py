@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import typer
 
+_PAGE = 500
 _KEY_CODES = ("invalid_api_key", "forbidden")
 _TIMEOUT = httpx2.Timeout(connect=5, read=60, write=60, pool=5)
 _ANSWER_TIMEOUT = httpx2.Timeout(connect=5, read=900, write=60, pool=5)  # Junto's own deadlines come first
@@ -47,9 +48,8 @@ class Junto:
 
     def get(self, path: str, **params: Any) -> Any:
         """The JSON at a path; parameters that are None are left out."""
-        given = {name: value for name, value in params.items() if value is not None}
         with self._told():
-            response = self._client.get(self.url + path, params=given)
+            response = self._client.get(self.url + path, params=given(**params))
         return self._json(response)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
@@ -66,16 +66,14 @@ class Junto:
 
     def put(self, path: str, body: Mapping[str, Any], **params: Any) -> Any:
         """The JSON that answers a body which is the whole of a thing; parameters that are None are left out."""
-        given = {name: value for name, value in params.items() if value is not None}
         with self._told():
-            response = self._client.put(self.url + path, json=body, params=given)
+            response = self._client.put(self.url + path, json=body, params=given(**params))
         return self._json(response)
 
     def delete(self, path: str, **params: Any) -> Any:
         """The JSON that answers a deletion; parameters that are None are left out."""
-        given = {name: value for name, value in params.items() if value is not None}
         with self._told():
-            response = self._client.delete(self.url + path, params=given)
+            response = self._client.delete(self.url + path, params=given(**params))
         return self._json(response)
 
     @contextlib.contextmanager
@@ -164,3 +162,20 @@ def _is_here(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """A body of the values that are there."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def all_pages(junto: Junto, path: str, what: str, **query: Any) -> list[dict[str, Any]]:
+    """Everything that a paged list has."""
+    found: list[dict[str, Any]] = []
+    after: str | None = None
+    while True:
+        page = junto.get(path, limit=_PAGE, after=after, **query)
+        found += page[what]
+        after = page["next"]
+        if after is None:
+            return found

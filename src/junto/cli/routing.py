@@ -79,8 +79,7 @@ def set_(
     as_json: JsonOption = False,
 ) -> None:
     """Make or change a route; what no option says stays as it is."""
-    from junto.cli.clients import given
-    from junto.cli.remote import junto_at
+    from junto.cli.remote import given, junto_at
 
     changes = given(preferred_model=model, sensitivity=sensitivity, max_tokens=max_tokens, notes=notes)
     if fallback is not None:

@@ -79,7 +79,7 @@ def _file(given: Path | None, usual: Path) -> Path | None:
 
 
 def _seed_tenants(junto: Junto, wanted: SeededClients, report: _Report) -> None:
-    from junto.cli.clients import all_pages
+    from junto.cli.remote import all_pages
 
     there = {one["name"] for one in all_pages(junto, "/tenants", "tenants")} if wanted.tenants else set()
     for body in wanted.tenants:

@@ -13,9 +13,7 @@ from junto.cli.clients import (
     PeriodOption,
     RateOption,
     TokensOption,
-    all_pages,
     budgets_of,
-    given,
     limits_of,
 )
 from junto.cli.options import DEFAULT_URL, AdminKeyOption, JsonOption, UrlOption
@@ -47,7 +45,7 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a tenant; its limits and budget are for all of its clients together."""
-    from junto.cli.remote import junto_at
+    from junto.cli.remote import given, junto_at
 
     body = given(
         name=name,
@@ -71,7 +69,7 @@ def list_(
     context: typer.Context, *, url: UrlOption = DEFAULT_URL, key: AdminKeyOption = None, as_json: JsonOption = False
 ) -> None:
     """List all tenants."""
-    from junto.cli.remote import junto_at
+    from junto.cli.remote import all_pages, junto_at
 
     with junto_at(context, url, key) as junto:
         found = all_pages(junto, "/tenants", "tenants")
