@@ -55,6 +55,7 @@ class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     sensitivity: str
     task_type: str = ""
     prompt_version: str = ""
+    purpose: str = ""  # "" is a caller's; the operator's own: shadow | judge
     stream: bool = False
     outcome: Outcome = Outcome.OK
     status: int = 200
@@ -67,6 +68,7 @@ class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     reasoning_tokens: int = 0
     usage_estimated: bool = False
     cost_nano: int = 0
+    parts_nano: int = 0  # what the parts of a composed answer cost, which have records of their own
     paid: tuple[tuple[str, int], ...] = ()  # out of which reservations, and how much of each: (id, nano-dollars)
     price_date: str = ""
     ttft_ms: int = 0

@@ -37,7 +37,8 @@ class Arrival:
     waits for a slot. `extra_head` are header lines of the dialect that a relay passes on. `commits`: whoever has sent this
     commits the recorder itself before it acknowledges a whole answer. `job_id` is the job that this is an attempt of,
     `prompt_version` the prompt template that was put in, `priority` the job's, `funds` what the job is paid from. `hold` is what was put
-    aside for a part of another exchange (`parent_id`); `on_refused` is given the record of a part that got no answer.
+    aside for a part of another exchange (`parent_id`); `on_refused` is given the record of one that got no answer. `purpose` is "" for what a
+    caller asked; the operator's own replays (`shadow`, `judge`) go after everything else.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Arrival:
         "principal",
         "priority",
         "prompt_version",
+        "purpose",
         "sensitivity",
         "session",
         "task_type",
@@ -82,6 +84,7 @@ class Arrival:
         funds: Funds | None = None,
         hold: Hold | None = None,
         on_refused: Callable[[ExchangeRecord], None] | None = None,
+        purpose: str = "",
     ) -> None:
         self.id = id
         self.wire = wire
@@ -101,6 +104,7 @@ class Arrival:
         self.funds = funds
         self.hold = hold
         self.on_refused = on_refused
+        self.purpose = purpose
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True):

@@ -126,6 +126,7 @@ class ExchangeParts:
             priority=parent.arrival.priority,
             hold=None if self._pool is None else self._pool.split(nano),
             on_refused=self._settled,
+            purpose=parent.arrival.purpose,
         )
         self._opening[arrival.id] = estimate_tokens(len(arrival.body))
         try:

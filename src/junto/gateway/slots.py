@@ -147,6 +147,8 @@ class SlotPool:
 
 def _work(exchange: Exchange) -> WorkClass:
     arrival = exchange.arrival
+    if arrival.purpose:
+        return WorkClass.SHADOW
     if arrival.job_id:
         return WorkClass.JOB
     return WorkClass.COUNCIL if arrival.parent_id else WorkClass.INTERACTIVE

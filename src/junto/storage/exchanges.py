@@ -27,7 +27,17 @@ if TYPE_CHECKING:
 MOST_PER_PAGE = 200
 _AS_THEY_ARE = (
     *("id", "started_ms", "tenant", "client", "wire", "operation", "requested_model", "model", "backend", "locality"),
-    *("sensitivity", "task_type", "outcome", "status", "prompt_version", "error_code", "finish_reason", "price_date"),
+    *(
+        "sensitivity",
+        "task_type",
+        "purpose",
+        "outcome",
+        "status",
+        "prompt_version",
+        "error_code",
+        "finish_reason",
+        "price_date",
+    ),
     *("ttft_ms", "duration_ms", "parent_id", "keep", "request_bytes", "answer_bytes", "stored_bytes"),
 )
 _TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 """What this code counts as against `schema_version`."""
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 HEAD: Final = REVISIONS[-1]
 ROLES: Final = ("junto_app", "junto_operator")
 """What a session on Postgres acts as: for a tenant, and for the operator."""

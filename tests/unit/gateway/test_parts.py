@@ -38,7 +38,7 @@ class Whole:
 
     def __init__(self, open: Callable[[Arrival], Awaitable[Answer]]) -> None:
         self.credit = Credit("r1")
-        arrival = SimpleNamespace(funds=None, job_id="", priority=5, timeout=None)
+        arrival = SimpleNamespace(funds=None, job_id="", priority=5, purpose="", timeout=None)
         principal = Principal(
             tenant="t",
             client="c",

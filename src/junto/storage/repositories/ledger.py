@@ -113,7 +113,7 @@ class LedgerWriter:
             number, day = self._day = (at_ms // DAY_MS, day_of(at_ms))
         return (
             *self._plain(record),
-            "exchange",
+            record.purpose or "exchange",
             day,
             1 if record.usage_estimated else 0,
             1 if record.outcome is Outcome.ERROR else 0,

@@ -55,7 +55,7 @@ class StoredSummaries:
             now = (await session.execute(select(session.now_ms))).scalar_one()
             since = int(now) - query.days * _DAY_MS
             jobs = _jobs(session, query, since)
-            requests = _exchanges(session, query, since, EXCHANGES.c.job_id == "")
+            requests = _exchanges(session, query, since, EXCHANGES.c.job_id == "", EXCHANGES.c.purpose == "")
             sittings = _exchanges(session, query, since, EXCHANGES.c.backend == COUNCIL)  # of requests and of jobs
             by_status = await _counts(session, jobs, jobs.ending)
             by_outcome = await _counts(session, requests, requests.ending)

@@ -55,6 +55,8 @@ EXCHANGES = Table(
     text("key_id", default=""),
     text("job_id", default=""),  # the job that the exchange was made for; that one's ledger entry is the job's
     text("prompt_version", default=""),
+    text("purpose", default=""),  # "" is a caller's; the operator's own: shadow | judge
+    count("parts_nano", default=0),  # what the parts of a composed answer cost, which are exchanges of their own
     sqlite_with_rowid=False,
 )
 

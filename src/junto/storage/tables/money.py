@@ -50,7 +50,7 @@ LEDGER = Table(
     METADATA,
     text("tenant_id"),
     text("id"),
-    text("kind"),  # exchange | job | shadow
+    text("kind"),  # exchange | job; the operator's own: shadow | judge
     text("client_id"),
     text("key_id"),
     count("at_ms"),

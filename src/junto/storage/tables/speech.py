@@ -1,0 +1,28 @@
+"""Audio files that speech jobs made. The file's name is the id; the file itself lies in the output folder."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index, PrimaryKeyConstraint, Table
+
+from junto.storage.tables.columns import count, text
+from junto.storage.tables.metadata import METADATA
+
+OUTPUTS = Table(
+    "outputs",
+    METADATA,
+    text("tenant_id"),
+    text("id"),  # the file's name
+    text("job_id"),
+    text("client_id"),
+    count("number"),  # of the chapter, from 1; 0 for a text in one piece
+    text("title"),
+    text("voice"),
+    text("content_type"),
+    count("characters"),
+    count("bytes"),
+    count("audio_ms"),
+    count("created_ms"),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    Index("ix_outputs_job", "tenant_id", "job_id"),
+    Index("ix_outputs_age", "created_ms"),
+)
