@@ -47,6 +47,6 @@ bench: install
 lock: $(UV)
 	$(UV) --system-certs lock --quiet
 	mkdir -p requirements
-	$(UV) export --quiet --no-emit-index-url --no-emit-project --no-annotate --no-header --format requirements-txt --group builtin --group dev --output-file $(LOCK)
-	$(UV) export --quiet --no-emit-index-url --no-emit-project --no-annotate --no-header --format requirements-txt --group builtin --extra otel --no-dev --output-file requirements/run.txt
+	$(UV) export --quiet --no-emit-index-url --no-emit-project --no-annotate --no-header --format requirements-txt --group builtin --group dev --extra speech --extra piper --output-file $(LOCK)
+	$(UV) export --quiet --no-emit-index-url --no-emit-project --no-annotate --no-header --format requirements-txt --group builtin --extra otel --extra speech --no-dev --output-file requirements/run.txt
 	rm -f uv.lock
