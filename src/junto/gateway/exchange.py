@@ -38,7 +38,7 @@ class Arrival:
     commits the recorder itself before it acknowledges a whole answer. `job_id` is the job that this is an attempt of,
     `prompt_version` the prompt template that was put in, `priority` the job's, `funds` what the job is paid from. `hold` is what was put
     aside for a part of another exchange (`parent_id`); `on_refused` is given the record of one that got no answer. `purpose` is "" for what a
-    caller asked; the operator's own replays (`shadow`, `judge`) go after everything else.
+    caller asked; the operator's own replays (`shadow`, `judge`) go after everything else: `give_way` is called when one is to end at once.
     """
 
     __slots__ = (
@@ -46,6 +46,7 @@ class Arrival:
         "commits",
         "extra_head",
         "funds",
+        "give_way",
         "hold",
         "id",
         "job_id",
@@ -85,6 +86,7 @@ class Arrival:
         hold: Hold | None = None,
         on_refused: Callable[[ExchangeRecord], None] | None = None,
         purpose: str = "",
+        give_way: Callable[[], None] | None = None,
     ) -> None:
         self.id = id
         self.wire = wire
@@ -105,6 +107,7 @@ class Arrival:
         self.hold = hold
         self.on_refused = on_refused
         self.purpose = purpose
+        self.give_way = give_way
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,10 @@ from junto.routing.plan import plan
 from junto.routing.refusals import error_for_empty
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from junto.catalog.model import Resolution
+    from junto.catalog.resolve import Snapshot
     from junto.gateway.admission import Admission
     from junto.gateway.answer import Answer
     from junto.gateway.exchange import Arrival, Exchange
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from junto.ports.clock import Clock
     from junto.routing.facts import Plan
 
+    type Resolve = Callable[[Exchange, Snapshot], Resolution]
 
 _BROKEN: Final = JuntoError("Something went wrong inside Junto.")
 
@@ -43,12 +47,14 @@ class Pipeline:
         attempts: Attempts,
         settlement: Settlement,
         clock: Clock,
+        resolve: Resolve = resolve,
     ) -> None:
         self._current = current
         self._admission = admission
         self._attempts = attempts
         self._settlement = settlement
         self._clock = clock
+        self._resolve = resolve
         self._seeds: dict[str, count[int]] = defaultdict(count)  # by name, so that each name's turns are its own
 
     async def open(self, arrival: Arrival) -> Answer:
@@ -58,7 +64,7 @@ class Pipeline:
         try:
             if exchange.principal.limited_by is not None:
                 await self._admission.permit(exchange)
-            resolution = resolve(exchange, runtime.snapshot)
+            resolution = self._resolve(exchange, runtime.snapshot)
             if arrival.timeout is None:
                 return await self._attempt(exchange, resolution, runtime)
             return await self._attempt_in_time(exchange, resolution, runtime, arrival.timeout)
@@ -72,6 +78,17 @@ class Pipeline:
             with contextlib.suppress(JuntoError):  # it cannot be written down, and nobody is left to be told
                 self._settlement.refused(exchange, None, keep=runtime.keep[exchange.sensitivity])
             raise
+
+    def resolving(self, resolve: Resolve) -> Pipeline:
+        """The same pipeline for requests whose models are looked up in another way."""
+        return Pipeline(
+            self._current,
+            admission=self._admission,
+            attempts=self._attempts,
+            settlement=self._settlement,
+            clock=self._clock,
+            resolve=resolve,
+        )
 
     async def _attempt(self, exchange: Exchange, resolution: Resolution, runtime: Runtime) -> Answer:
         traits = traits_of(exchange)

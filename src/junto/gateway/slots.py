@@ -2,6 +2,8 @@
 
 Owns the effects (futures, the waiting); the order is the pure FairQueue of routing/slots.py. A slot that was acquired is
 released exactly once, on every way out.
+
+The operator's replays never wait here: they get a slot that is free, or none, and give it back the moment anybody else would wait.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from junto.routing.lane import Ticket, WorkClass
 from junto.routing.slots import FairQueue, Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from junto.gateway.exchange import Exchange
     from junto.gateway.runtime import Target
     from junto.ports.clock import Clock
@@ -39,6 +43,7 @@ class Slot:
         """Give the slot back, telling how many tokens were served; safe to call twice."""
         if not self._released:
             self._released = True
+            self._pool.forget(self)
             self._pool.give_back(self._ticket, tokens)
 
 
@@ -53,6 +58,7 @@ class SlotPool:
         self._tell_every = tell_every
         self._queue = FairQueue(queue_limit)
         self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._lent: dict[Slot, Callable[[], None]] = {}  # to replays: how to have each back
         self._ids = count()
 
     async def acquire(self, exchange: Exchange, target: Target) -> Slot:
@@ -64,9 +70,14 @@ class SlotPool:
         live = self._live
         if not self._waiting and (live.slots is None or live.in_use < live.slots):
             live.in_use += 1
-            return Slot(self, None)
+            slot = Slot(self, None)
+            if exchange.arrival.give_way is not None:
+                self._lent[slot] = exchange.arrival.give_way
+            return slot
+        if exchange.arrival.purpose:
+            raise UpstreamFailure(FailureKind.QUEUE_FULL, "a replay waits for nobody")
         ticket = self._ticket(exchange, target)
-        self._push(ticket, exchange, target)
+        self._push(ticket, exchange, target, is_served_next=self._have_back())
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[ticket.id] = turn
         live.queued = len(self._waiting)
@@ -76,6 +87,11 @@ class SlotPool:
             self._leave(ticket, turn)
             raise
         return Slot(self, ticket)
+
+    def forget(self, slot: Slot) -> None:
+        """The slot is on its way back by itself."""
+        if self._lent:
+            self._lent.pop(slot, None)
 
     def give_back(self, ticket: Ticket | None, tokens: int) -> None:
         """Take a freed slot back and let the next request in."""
@@ -100,8 +116,16 @@ class SlotPool:
             turn.set_result(None)
         live.queued = len(self._waiting)
 
-    def _push(self, ticket: Ticket, exchange: Exchange, target: Target) -> None:
-        timeout = exchange.arrival.timeout
+    def _have_back(self) -> bool:
+        """Ask one replay, the latest, for its slot; whether there was one."""
+        if not self._lent:
+            return False
+        _, give_way = self._lent.popitem()
+        give_way()
+        return True
+
+    def _push(self, ticket: Ticket, exchange: Exchange, target: Target, *, is_served_next: bool) -> None:
+        timeout = None if is_served_next else exchange.arrival.timeout
         refusal = self._queue.push(
             ticket,
             pace=self._pace(target.deployment.live),
