@@ -33,6 +33,13 @@ class Status(StrEnum):
         return self not in {Status.PENDING, Status.RUNNING}
 
 
+class Kind(StrEnum):
+    """What a job has done: a model's answer, or a text said aloud."""
+
+    CHAT = ""
+    SPEECH = "speech"
+
+
 class OnCrash(StrEnum):
     """What becomes of a job whose worker died: run again, or failed, so that its upstream is called at most once."""
 
@@ -62,7 +69,8 @@ class Idempotency(msgspec.Struct, frozen=True):
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job to be written down. `request` is what the worker needs, as JSON; `deadline_ms` is from now.
 
-    `charge` is what the job adds to its client's virtual time, `reserve_nano` what it may cost, of each of `budgets` (ids).
+    `charge` is what the job adds to its client's virtual time, `reserve_nano` what it may cost, of each of `budgets` (ids). `steps` is how
+    many parts it is done in, where these are told of.
     """
 
     tenant_id: str
@@ -87,6 +95,8 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     reserve_nano: int = 0
     budgets: tuple[str, ...] = ()
     idempotency: Idempotency | None = None
+    kind: Kind = Kind.CHAT
+    steps: int = 0
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +144,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     prompt_version: str
     metadata: str
     webhook: str
+    kind: Kind = Kind.CHAT
+    steps: int = 0
+    steps_done: int = 0
     request: bytes = b""
     answer: bytes = b""
 
@@ -191,7 +204,7 @@ class JobAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Room(msgspec.Struct, frozen=True):
-    """How many jobs a worker can take now: for local hardware, and for the cloud.
+    """How many jobs a worker can take now: for local hardware, for the cloud, and (which are of neither) of speech.
 
     `full` are models whose own hardware has no room: local jobs of these are left to wait, others go before them.
     """
@@ -199,6 +212,7 @@ class Room(msgspec.Struct, frozen=True):
     local: int
     cloud: int
     full: tuple[str, ...] = ()
+    speech: int = 0
 
 
 class Renewal(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import and_, bindparam, select, update
 
 from junto.core.usage import Usage
-from junto.ports.jobs import Ending, Job, Status
+from junto.ports.jobs import Ending, Job, Kind, Status
 from junto.ports.money import Charge
 from junto.storage.repositories import money
 from junto.storage.repositories.jobs_rows import is_scoped, pack, scope_id, sealed, within
@@ -127,6 +127,8 @@ async def _values(session: Session, job: Job, ending: Ending) -> dict[str, Any]:
 
 def _charge(job: Job, ending: Ending, at_ms: int) -> Charge:
     usage = ending.usage if ending.cost_nano or ending.status is Status.COMPLETE else Usage()
+    if job.kind is Kind.SPEECH:
+        usage = Usage(input=usage.input)  # what it made are bytes, and no tokens
     return Charge(
         id=job.id,
         tenant_id=job.tenant_id,

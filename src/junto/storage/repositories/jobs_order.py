@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 
 from junto.jobs.model import Event
+from junto.ports.jobs import Kind
 from junto.storage.repositories.jobs_rows import one_or_many, sources
 from junto.storage.sealing import opens
 from junto.storage.tables.jobs import JOBS
@@ -63,6 +64,7 @@ class Waiting(NamedTuple):
     turn: int
     request_codec: str
     is_behind: bool = False  # another one of its client seems to be before it in line
+    kind: str = Kind.CHAT.value
 
     @property
     def key(self) -> Key:
@@ -79,6 +81,7 @@ class _Kind(NamedTuple):
     local: int | None
     full: tuple[str, ...]
     prefer: tuple[str, ...]
+    speech: int = 0
 
 
 async def next_jobs(session: Session, room: Room, limit: int, prefer: Sequence[str]) -> Sequence[Key]:
@@ -96,8 +99,14 @@ async def next_jobs(session: Session, room: Room, limit: int, prefer: Sequence[s
         if shut:
             await _set_aside(session, shut)
         if len(shut) < len(chosen):
-            return [job.key for job in chosen if job not in shut]
+            return [job.key for job in _within_room([job for job in chosen if job not in shut], room)]
     return ()
+
+
+def _within_room(chosen: Sequence[Waiting], room: Room) -> Sequence[Waiting]:
+    """Those of them that there is room for: of speech, only so many."""
+    speech = [job for job in chosen if job.kind == Kind.SPEECH.value]
+    return chosen if len(speech) <= room.speech else [job for job in chosen if job not in speech[room.speech :]]
 
 
 def in_line(
@@ -150,11 +159,12 @@ def _fitting(room: Room, limit: int, prefer: Sequence[str]) -> tuple[_Kind, int]
     elif limit > min(room.local, room.cloud):
         limit = min(room.local, room.cloud)  # whichever kind they are, there is room for them
     full = () if local == 0 else tuple(room.full)
-    return _Kind(local, full, tuple(prefer)), min(limit, most)
+    return _Kind(local, full, tuple(prefer), room.speech), min(limit, most)
 
 
 def _asking_turns(session: Session, kind: _Kind, limit: int) -> tuple[Select[Any], dict[str, Any]]:
-    asked = _turns(session.now_ms, local=kind.local, passes_over=bool(kind.full), prefers=bool(kind.prefer))
+    which = _Which(kind.local, bool(kind.full), kind.speech > 0)
+    asked = _turns(session.now_ms, which, prefers=bool(kind.prefer))
     return asked, {"of_models": [*kind.prefer], "of_full": [*kind.full], "of_limit": limit}
 
 
@@ -172,7 +182,8 @@ async def _lines(session: Session, kind: _Kind, turns: Sequence[Waiting]) -> Seq
         floor = min(job.priority for job in own) + 1 if kind.prefer else 0
         given |= {f"of_tenant{number}": tenant_id, f"of_client{number}": client_id}
         given |= {f"of_floor{number}": floor, f"of_most{number}": len(own)}
-    asked = _line(session.now_ms, local=kind.local, passes_over=bool(kind.full), clients=len(clients))
+    which = _Which(kind.local, bool(kind.full), kind.speech > 0)
+    asked = _line(session.now_ms, which, clients=len(clients))
     return _waiting(await session.execute(asked, given))
 
 
@@ -184,20 +195,30 @@ def _client(job: Waiting) -> Key:
     return job.client
 
 
-def _where(now_ms: ColumnElement[int], *, local: int | None, passes_over: bool) -> list[ColumnElement[bool]]:
+class _Which(NamedTuple):
+    """The form of a statement: which jobs it is about."""
+
+    local: int | None
+    passes_over: bool
+    speaks: bool
+
+
+def _where(now_ms: ColumnElement[int], which: _Which) -> list[ColumnElement[bool]]:
     where = list(claimable(now_ms, IS_PENDING))
-    if local is not None:
-        where.append(JOBS.c.local == local)
-    if passes_over:
+    if not which.speaks:
+        where.append(JOBS.c.kind == Kind.CHAT.value)
+    if which.local is not None:
+        where.append(JOBS.c.local == which.local)
+    if which.passes_over:
         where.append(or_(JOBS.c.local == 0, JOBS.c.model.not_in(bindparam("of_full", expanding=True))))
     return where
 
 
 @cache
-def _turns(now_ms: ColumnElement[int], *, local: int | None, passes_over: bool, prefers: bool) -> Select[Any]:
+def _turns(now_ms: ColumnElement[int], which: _Which, *, prefers: bool) -> Select[Any]:
     """Made once for each form: putting it together costs more than running it."""
-    where = _where(now_ms, local=local, passes_over=passes_over)
-    asked = select(*_COLUMNS, _is_behind(prefers=prefers)).where(*where)
+    where = _where(now_ms, which)
+    asked = select(*_COLUMNS, _is_behind(prefers=prefers), JOBS.c.kind).where(*where)
     preferred = []
     if prefers:
         near = select(JOBS.c.turn).where(*where).order_by(JOBS.c.turn, JOBS.c.id).limit(_NEAR).subquery()
@@ -224,13 +245,11 @@ def _is_behind(*, prefers: bool) -> ColumnElement[bool]:
 
 
 @cache
-def _line(
-    now_ms: ColumnElement[int], *, local: int | None, passes_over: bool, clients: int
-) -> Select[Any] | CompoundSelect[Any]:
+def _line(now_ms: ColumnElement[int], which: _Which, *, clients: int) -> Select[Any] | CompoundSelect[Any]:
     """The lines of so many clients: a stretch of an index for each."""
-    where = _where(now_ms, local=local, passes_over=passes_over)
+    where = _where(now_ms, which)
     lines = [
-        select(*_COLUMNS, literal(0).label("is_behind"))
+        select(*_COLUMNS, literal(0).label("is_behind"), JOBS.c.kind)
         .where(*where, JOBS.c.tenant_id == bindparam(f"of_tenant{n}"), JOBS.c.client_id == bindparam(f"of_client{n}"))
         .where(JOBS.c.priority >= bindparam(f"of_floor{n}"))
         .order_by(JOBS.c.priority.desc(), JOBS.c.id)

@@ -13,7 +13,7 @@ from sqlalchemy import and_, bindparam, insert, select, update
 
 from junto.core.errors import Overloaded
 from junto.jobs.model import TRANSITIONS, Event
-from junto.ports.jobs import Claim, Job, JobAttempt, OnCrash, Status
+from junto.ports.jobs import Claim, Job, JobAttempt, Kind, OnCrash, Status
 from junto.storage.bodies import Packed, Packer, unpack
 from junto.storage.sealing import seal_text, unseal_text, unsealed
 from junto.storage.sessions import Tenant
@@ -110,6 +110,7 @@ def job_of(row: RowMapping | Mapping[str, Any], sealer: Sealer | None) -> Job:
         fields[name] = bool(fields[name])
     fields["status"] = Status(fields["status"])
     fields["on_crash"] = OnCrash(fields["on_crash"])
+    fields["kind"] = Kind(fields["kind"])
     for name in _TEXTS:
         fields[name] = readable(fields[name], sealer, row["tenant_id"], row["id"], name)
     for name in ("request", "answer"):

@@ -202,6 +202,7 @@ def _row(  # noqa: PLR0917  what a row is made of
         "default_route": int(job.default_route),
         "local": int(job.local),
         "on_crash": job.on_crash.value,
+        "kind": job.kind.value,
         "status": target(Status.PENDING, Event.CLAIM) if begins else Status.PENDING.value,
         "due_ms": now,
         "deadline_ms": None if job.deadline_ms is None else now + job.deadline_ms,
@@ -225,5 +226,5 @@ _BLANK: Final = {
 _HEAD_NAMES: Final = tuple(column.name for column in HEAD)
 _COPIED: Final = (
     *("tenant_id", "id", "client_id", "key_id", "task_type", "priority", "asked_sensitivity", "sensitivity", "model"),
-    *("max_attempts", "prompt_version", "metadata", "webhook"),
+    *("max_attempts", "prompt_version", "metadata", "webhook", "steps"),
 )

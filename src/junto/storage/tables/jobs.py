@@ -63,6 +63,9 @@ JOBS = Table(
     text("metadata"),  # the caller's, JSON, at most 16 kB
     text("webhook"),
     count("turn", default=0),  # in virtual time; `served_order` until it was exchanged with another one of its client
+    text("kind", default=""),  # "" for a chat | speech
+    count("steps", default=0),  # of a job that is done in parts: how many there are
+    count("steps_done", default=0),
     PrimaryKeyConstraint("tenant_id", "id"),
     # What waits: clients in turn, and each client's own line.
     Index("ix_jobs_turn", "turn", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),

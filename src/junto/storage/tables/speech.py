@@ -1,4 +1,4 @@
-"""Audio files that speech jobs made. The file's name is the id; the file itself lies in the output folder."""
+"""Audio files that speech jobs made. The id is the name that callers know; which file that is, job, number and fence say."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ OUTPUTS = Table(
     "outputs",
     METADATA,
     text("tenant_id"),
-    text("id"),  # the file's name
+    text("id"),  # the public name
     text("job_id"),
     text("client_id"),
     count("number"),  # of the chapter, from 1; 0 for a text in one piece
+    count("fence"),  # of the claim that made it
     text("title"),
     text("voice"),
     text("content_type"),

@@ -18,6 +18,9 @@ def upgrade() -> None:
     """Take the step."""
     op.add_column("exchanges", sa.Column("purpose", sa.Text, server_default="", nullable=False))
     op.add_column("exchanges", sa.Column("parts_nano", sa.BigInteger, server_default="0", nullable=False))
+    op.add_column("jobs", sa.Column("kind", sa.Text, server_default="", nullable=False))
+    op.add_column("jobs", sa.Column("steps", sa.BigInteger, server_default="0", nullable=False))
+    op.add_column("jobs", sa.Column("steps_done", sa.BigInteger, server_default="0", nullable=False))
     _shadows()
     _scores()
     _judges()
@@ -220,7 +223,8 @@ def _figures() -> None:
         sa.Column("tokens_in", sa.BigInteger, nullable=False),
         sa.Column("tokens_out", sa.BigInteger, nullable=False),
         sa.Column("cost_nano", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("tenant_id", "task_type", "day", "kind", "model", name="pk_eval_days"),
+        sa.PrimaryKeyConstraint("task_type", "day", "tenant_id", "kind", "model", name="pk_eval_days"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "eval_latencies",
@@ -231,7 +235,8 @@ def _figures() -> None:
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("bucket", sa.BigInteger, nullable=False),
         sa.Column("answers", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("tenant_id", "task_type", "day", "kind", "model", "bucket", name="pk_eval_latencies"),
+        sa.PrimaryKeyConstraint("task_type", "day", "tenant_id", "kind", "model", "bucket", name="pk_eval_latencies"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "proposals",
@@ -261,6 +266,7 @@ def _outputs() -> None:
         sa.Column("job_id", sa.Text, nullable=False),
         sa.Column("client_id", sa.Text, nullable=False),
         sa.Column("number", sa.BigInteger, nullable=False),
+        sa.Column("fence", sa.BigInteger, nullable=False),
         sa.Column("title", sa.Text, nullable=False),
         sa.Column("voice", sa.Text, nullable=False),
         sa.Column("content_type", sa.Text, nullable=False),
