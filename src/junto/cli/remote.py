@@ -37,87 +37,90 @@ class Junto:
     """A running Junto. Every method raises RemoteError."""
 
     def __init__(self, url: str, key: str | None, *, transport: httpx2.BaseTransport | None = None) -> None:
-        host = _host(url)
         self.url = url.rstrip("/")
         self._client = httpx2.Client(
-            headers={"authorization": f"Bearer {key}"} if key else {},
-            timeout=_TIMEOUT,
-            transport=transport,
-            trust_env=not _is_here(host),  # a proxy is no way to this machine
+            headers=credentials(key), timeout=_TIMEOUT, transport=transport, trust_env=may_use_a_proxy(url)
         )
 
     def get(self, path: str, **params: Any) -> Any:
         """The JSON at a path; parameters that are None are left out."""
-        with self._told():
+        with told_at(self.url):
             response = self._client.get(self.url + path, params=given(**params))
-        return self._json(response)
+        return json_of(response, self.url)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The JSON that answers a JSON body."""
-        with self._told():
+        with told_at(self.url):
             response = self._client.post(self.url + path, json=body)
-        return self._json(response)
+        return json_of(response, self.url)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """The JSON that answers a change."""
-        with self._told():
+        with told_at(self.url):
             response = self._client.patch(self.url + path, json=body)
-        return self._json(response)
+        return json_of(response, self.url)
 
     def put(self, path: str, body: Mapping[str, Any], **params: Any) -> Any:
         """The JSON that answers a body which is the whole of a thing; parameters that are None are left out."""
-        with self._told():
+        with told_at(self.url):
             response = self._client.put(self.url + path, json=body, params=given(**params))
-        return self._json(response)
+        return json_of(response, self.url)
 
     def delete(self, path: str, **params: Any) -> Any:
         """The JSON that answers a deletion; parameters that are None are left out."""
-        with self._told():
+        with told_at(self.url):
             response = self._client.delete(self.url + path, params=given(**params))
-        return self._json(response)
+        return json_of(response, self.url)
 
     @contextlib.contextmanager
     def stream(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
         """An answer that has begun; leaving the block closes the connection, which stops the model."""
         with (
-            self._told(),
+            told_at(self.url),
             self._client.stream(
                 "POST", self.url + path, json=body, headers=headers, timeout=_ANSWER_TIMEOUT
             ) as response,
         ):
             if response.status_code != httpx2.codes.OK:
                 response.read()
-                raise self._refusal(response)
+                raise refusal_of(response, self.url)
             yield response
 
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except httpx2.ConnectError:
-            raise RemoteError(f"Junto is not running at {self.url}: start it with `junto serve`.") from None
-        except httpx2.TimeoutException:
-            raise RemoteError(f"Junto at {self.url} did not answer in time.") from None
-        except httpx2.HTTPError as error:
-            raise RemoteError(f"The connection to Junto at {self.url} broke: {error}") from None
 
-    def _json(self, response: httpx2.Response) -> Any:
-        if not response.is_success:
-            raise self._refusal(response)
-        try:
-            return response.json()
-        except ValueError:
-            raise self._stranger() from None
+@contextlib.contextmanager
+def told_at(url: str) -> Iterator[None]:
+    """What goes wrong on the way to that address, as RemoteError."""
+    try:
+        yield
+    except httpx2.ConnectError:
+        raise RemoteError(f"Junto is not running at {url}: start it with `junto serve`.") from None
+    except httpx2.TimeoutException:
+        raise RemoteError(f"Junto at {url} did not answer in time.") from None
+    except httpx2.HTTPError as error:
+        raise RemoteError(f"The connection to Junto at {url} broke: {error}") from None
 
-    def _refusal(self, response: httpx2.Response) -> RemoteError:
-        try:
-            error = response.json()["error"]
-        except (ValueError, KeyError, TypeError):
-            return self._stranger()
-        return RemoteError(told(error), code=str(error.get("code", "")) if isinstance(error, dict) else "")
 
-    def _stranger(self) -> RemoteError:
-        return RemoteError(f"What answers at {self.url} is not Junto; --url or JUNTO_URL names where Junto is.")
+def json_of(response: httpx2.Response, url: str) -> Any:
+    """The JSON of an answer; raises RemoteError for a refusal, and for an answer that is not Junto's."""
+    if not response.is_success:
+        raise refusal_of(response, url)
+    try:
+        return response.json()
+    except ValueError:
+        raise _stranger(url) from None
+
+
+def refusal_of(response: httpx2.Response, url: str) -> RemoteError:
+    """What Junto says when it refuses."""
+    try:
+        error = response.json()["error"]
+    except (ValueError, KeyError, TypeError):
+        return _stranger(url)
+    return RemoteError(told(error), code=str(error.get("code", "")) if isinstance(error, dict) else "")
+
+
+def _stranger(url: str) -> RemoteError:
+    return RemoteError(f"What answers at {url} is not Junto; --url or JUNTO_URL names where Junto is.")
 
 
 def told(error: Any) -> str:
@@ -144,6 +147,16 @@ def junto_at(context: typer.Context, url: str, key: str | None) -> Iterator[Junt
         yield Junto(url, key, transport=context.obj)
     except RemoteError as error:
         fail(str(error))
+
+
+def credentials(key: str | None) -> dict[str, str]:
+    """The header of a key, where there is one."""
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
+def may_use_a_proxy(url: str) -> bool:
+    """Whether the environment's proxy may lead to that address: it is no way to this machine. Raises RemoteError for no address."""
+    return not _is_here(_host(url))
 
 
 def _host(url: str) -> str:

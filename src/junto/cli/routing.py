@@ -18,7 +18,17 @@ app = typer.Typer(name="routing", help="Say which model does which task.", no_ar
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="A task type.")]
 _COLUMNS = ("task", "version", "model", "fallback", "sensitivity", "most tokens", "sampling", "notes")
 _VERSIONS = ("version", "when", "by", "model", "fallback", "sensitivity")
-_WRITTEN = ("preferred_model", "fallback_model", "sensitivity", "max_tokens", "sampling", "shadow_models", "notes")
+_WRITTEN = (
+    "preferred_model",
+    "fallback_model",
+    "sensitivity",
+    "max_tokens",
+    "sampling",
+    "shadow_models",
+    "evidence",
+    "canary",
+    "notes",
+)
 
 
 @app.callback()
