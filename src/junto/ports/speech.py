@@ -33,17 +33,22 @@ class Engine(Protocol):
 
     @property
     def free(self) -> int:
-        """How many texts it can begin on now without making anybody wait."""
+        """How many texts it can begin on now without making anybody wait; more of them take turns, sentence by sentence."""
 
     def synthesise(self, sentences: Sequence[str], voice: str, *, speed: float) -> AsyncGenerator[bytes]:
         """Mono 16-bit little-endian PCM at the voice's rate, in the order of the sentences, as it is made.
 
-        Closing the generator stops the engine's work on it. Raises core.errors.UpstreamFailed where the engine crashed or did not
-        answer in time: it is then started again, and the text may be tried anew.
+        `voice` is one of `voices` by its name; a speed of 1.0 is the voice's own pace. No piece is longer than PIECE_BYTES, and no
+        sentence is begun before the one in front of it was taken. Closing the generator stops the engine's work on it, at the
+        latest with the sentence under way. Raises core.errors.UpstreamFailed where the engine crashed or did not answer in time: it is
+        then started again, and the text may be tried anew; InvalidField where the voice cannot say it.
         """
 
     async def start(self) -> None:
-        """Make ready; safe to call twice."""
+        """Make ready; safe to call twice. No process is started before the first text, nor kept when there is none for minutes."""
 
     async def stop(self) -> None:
         """End it, and whatever it has started."""
+
+
+PIECE_BYTES = 1 << 16  # the longest piece of PCM: 1.4 seconds at 24 kHz
