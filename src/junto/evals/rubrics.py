@@ -14,7 +14,7 @@ import msgspec
 
 from junto.core.chat import ChatRequest, Format, Message, Role, Sampling, Text
 from junto.core.errors import InvalidField
-from junto.evals.verdicts import HIGHEST, LOWEST
+from junto.ports.scores import LEAST_SCORE, MOST_SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,7 +75,7 @@ def rubric_from(value: str | Mapping[str, Any] | None) -> Rubric:
 def mark_request(model: str, rubric: Rubric, *, prompt: str, answer: str, secret: str) -> ChatRequest:
     """What a judge is asked about one answer. `secret` is something that whoever wrote the material could not know."""
     tag = tag_of((prompt, answer), secret)
-    grades = f"a whole number from {LOWEST} to {HIGHEST}"
+    grades = f"a whole number from {LEAST_SCORE} to {MOST_SCORE}"
     dimensions = "".join(f"\n- {name}: {meaning}".rstrip(": ") for name, meaning in rubric.dimensions.items())
     who = [
         "You judge how good an answer to a task is. You do not know who gave it.",
@@ -111,7 +111,7 @@ def choice_request(model: str, rubric: Rubric, *, prompt: str, first: str, secon
 
 def mark_schema(dimensions: Sequence[str] = ()) -> dict[str, Any]:
     """The JSON schema of a mark. The score comes first, so that an answer that is cut off has it."""
-    grade = {"type": "integer", "enum": list(range(LOWEST, HIGHEST + 1))}
+    grade = {"type": "integer", "enum": list(range(LEAST_SCORE, MOST_SCORE + 1))}
     properties: dict[str, Any] = {"score": grade}
     if dimensions:
         properties["dimensions"] = _object(dict.fromkeys(dimensions, grade))
@@ -168,7 +168,7 @@ def _checked(rubric: Rubric) -> Rubric:
             raise InvalidField(
                 "A dimension's name begins with a letter and has at most 40 letters, digits, _ and -.", param="rubric"
             )
-        if not isinstance(meaning, str) or len(meaning) > _LONGEST_MEANING:
+        if len(meaning) > _LONGEST_MEANING:
             raise InvalidField(
                 f"What a dimension means is a text of at most {_LONGEST_MEANING} characters.", param="rubric"
             )

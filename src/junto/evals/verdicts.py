@@ -7,19 +7,17 @@ all where it is not: then the verdict has failed with a reason, and there is no 
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from junto.evals.reading import Unread, object_in, scalar_in, text_of
+from junto.ports.scores import LEAST_SCORE, MOST_SCORE, Winner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-LOWEST: Final = 1
-HIGHEST: Final = 5
 _MIDDLE: Final = 3
 _LONGEST_REASON: Final = 2_000
 _GRADE: Final = re.compile(r"([1-5])(?:\.0{1,6})?(?:\s{0,3}(?:/|out of)\s{0,3}5)?")
@@ -29,19 +27,6 @@ _LABEL: Final = re.compile(r"(?:(?:response|answer)\s{1,3})?([ab])|tie|draw", re
 _CUT_GRADE: Final = re.compile(r'\s*\{\s*"score"\s*:\s*(-?[\d.]+|"[^"\\]{0,20}")\s*,')
 _CUT_CHOICE: Final = re.compile(r'\s*\{\s*"winner"\s*:\s*("[^"\\]{0,20}")\s*,')
 _CUT_DIMENSIONS: Final = re.compile(r'"dimensions"\s*:\s*(\{[^{}]{0,4000}\})')
-
-
-class Winner(StrEnum):
-    """Which of a pair is the better one."""
-
-    FIRST = "first"
-    SECOND = "second"
-    TIE = "tie"
-
-    @property
-    def swapped(self) -> Winner:
-        """The same where the two stood the other way round."""
-        return {Winner.FIRST: Winner.SECOND, Winner.SECOND: Winner.FIRST}.get(self, Winner.TIE)
 
 
 _LETTERS: Final = {"a": Winner.FIRST, "b": Winner.SECOND, "tie": Winner.TIE}
@@ -88,7 +73,7 @@ def read_mark(text: str, dimensions: Sequence[str] = (), *, cut_off: bool = Fals
         return Unread("The answer has no score.")
     score = _grade(found["score"])
     if score is None:
-        return Unread(f"The score is no whole number from {LOWEST} to {HIGHEST}.")
+        return Unread(f"The score is no whole number from {LEAST_SCORE} to {MOST_SCORE}.")
     marked = _dimensions(found.get("dimensions"), dimensions)
     if isinstance(marked, Unread):
         return marked
@@ -160,7 +145,7 @@ def _grade(value: object) -> int | None:
         case bool():
             return None
         case int() | float():
-            return int(value) if LOWEST <= value <= HIGHEST and value == int(value) else None
+            return int(value) if LEAST_SCORE <= value <= MOST_SCORE and value == int(value) else None
         case str():
             found = _GRADE.fullmatch(value.strip().casefold())
             return None if found is None else int(found[1])
@@ -179,7 +164,7 @@ def _dimensions(value: object, wanted: Sequence[str]) -> dict[str, int] | Unread
             continue
         grade = _grade(value[name])
         if grade is None:
-            return Unread(f"The mark for {name!r} is no whole number from {LOWEST} to {HIGHEST}.")
+            return Unread(f"The mark for {name!r} is no whole number from {LEAST_SCORE} to {MOST_SCORE}.")
         marked[name] = grade
     return marked
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from junto.evals.reading import Unread
-from junto.evals.verdicts import Choice, Mark, Winner, agreed, majority_of, panel_of, quorum_of, read_choice, read_mark
+from junto.evals.verdicts import Choice, Mark, agreed, majority_of, panel_of, quorum_of, read_choice, read_mark
+from junto.ports.scores import Winner
 
 GRADES = st.integers(1, 5)
 WINNERS = st.sampled_from(Winner)
