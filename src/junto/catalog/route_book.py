@@ -111,6 +111,8 @@ def warnings(route: Route, snapshot: Snapshot) -> Iterator[str]:
             yield f"{unknown.message} The route passes it over as long as that is so."
     if route.sensitivity is not Sensitivity.CONFIDENTIAL:
         return
+    if route.canary is not None and _only_cloud(snapshot, route.canary.model):
+        yield f"Confidential content stays on local models, so {route.canary.model!r} will never answer as a canary of this task."
     answering = (route.preferred_model, *((route.fallback_model,) if route.fallback_model is not None else ()))
     if _only_cloud(snapshot, *answering):
         names = " and ".join(repr(name) for name in answering)

@@ -112,7 +112,7 @@ class Simulation:
     def _outcome(self, recorded: RecordedExchange, table: RouteTable) -> tuple[_Outcome, bool]:
         """Where it would go, and whether the table's floor is above the tier that was recorded."""
         name, policy = recorded.requested_model, self._policy_of(recorded.client_id)
-        routed = apply(table, name, recorded.task_type)
+        routed = apply(table, name, recorded.task_type, recorded.id)
         allowed, tier, max_tokens = policy.allowed_models, recorded.sensitivity, None
         try:
             if routed is None or routed.keeps_model:

@@ -45,16 +45,17 @@ def resolve_routed(snapshot: Snapshot, routed: Routed) -> Resolution:
     if routed.keeps_model:
         return snapshot.resolve(routed.model)
     preferred = _find(snapshot, routed.model)
-    fallback = None if routed.fallback is None else _find(snapshot, routed.fallback)
-    if preferred is None and fallback is None:
+    following = [_find(snapshot, name) for name in (routed.fallback, routed.spare) if name is not None]
+    fallbacks = [found for found in following if found is not None]
+    if preferred is None and not fallbacks:
         raise UnknownModel(_nobody(routed), param="model")
     if preferred is None:
         # Its place stays, so that an answer is known for a fallback.
         first = Stage(name=routed.model, strategy=Strategy.PRIORITY, candidates=())
         preferred = Resolution(name=routed.model, kind=Kind.MODEL, stages=(first,))
-    if fallback is None:
+    if not fallbacks:
         return preferred
-    stages = (preferred.stages[0], *fallback.stages, *preferred.stages[1:])
+    stages = (preferred.stages[0], *(stage for each in fallbacks for stage in each.stages), *preferred.stages[1:])
     return Resolution(name=preferred.name, kind=preferred.kind, stages=tuple(_each_once(stages)))
 
 

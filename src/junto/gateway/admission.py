@@ -64,7 +64,7 @@ class Admission:
         if metadata and self._act_for is not None and arrival.wire.dialect == "native" and "tenant_id" in metadata:
             principal = self._act_for(principal, metadata["tenant_id"])
         task_type = (arrival.task_type or metadata.get("task_type", ""))[:_LONGEST_TASK]
-        routed = None if self._tasks is None else self._tasks.routed(head.model, task_type)
+        routed = None if self._tasks is None else self._tasks.routed(head.model, task_type, arrival.id)
         if routed is not None and self._tasks is not None:
             task_type = routed.task_type[:_LONGEST_TASK]
             head = self._tasks.amended(arrival, head, routed, principal)

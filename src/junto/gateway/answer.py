@@ -270,4 +270,6 @@ def _route_headers(routed: Routed) -> list[Header]:
     headers = [(b"x-junto-route", routed.label.encode())]
     if routed.is_default:
         headers.append((b"x-junto-default-route", b"true"))
+    if routed.is_canary:
+        headers.append((b"x-junto-canary", b"true"))
     return headers

@@ -33,9 +33,9 @@ class Tasks:
         self._routes = routes
         self._prompts = prompts
 
-    def routed(self, requested_model: str, task_type: str) -> Routed | None:
+    def routed(self, requested_model: str, task_type: str, request_id: str) -> Routed | None:
         """What the table in force says about a request; None where it names no task."""
-        return apply(self._routes.table, requested_model, task_type)
+        return apply(self._routes.table, requested_model, task_type, request_id)
 
     def amended(self, arrival: Arrival, head: Head, routed: Routed, principal: Principal) -> Head:
         """Put the route's defaults and the template into the arrival's body, if there are any; the head that it has then."""

@@ -89,12 +89,14 @@ class Jobs:
         Raises InvalidRequest for what can never run, NotServable, RateLimited, BudgetExceeded, Overloaded (nothing was accepted, or
         nobody knows: the same idempotency key tells), Conflict for a key whose first request is still waited for.
         """
-        prospect = self._planner.prospect(asked, principal, self._current.runtime, self._clock.monotonic())
+        job_id = self._make_id("job")
+        now = self._clock.monotonic()
+        prospect = self._planner.prospect(asked, principal, self._current.runtime, now, job_id)
         permit = await self._admit(principal, prospect.tokens)
         used = prospect.tokens  # of a job that goes on without its caller: nobody comes back to the limits later
         try:
             await self._check_webhook(asked)  # a name look-up, so nobody has more of them than the limits let in
-            submitted = await self._accepted(principal, asked, prospect)
+            submitted = await self._accepted(principal, asked, prospect, job_id)
             job = submitted.job
             if not submitted.is_new:
                 used = 0
@@ -108,10 +110,10 @@ class Jobs:
             if permit is not None:
                 permit.settle(used)
 
-    async def _accepted(self, principal: Principal, asked: Submission, prospect: Prospect) -> Submitted:
+    async def _accepted(self, principal: Principal, asked: Submission, prospect: Prospect, job_id: str) -> Submitted:
         at_once = prospect.is_ready and not prospect.is_local and not asked.is_async and self._runs.free > 0
         seconds = _patience(asked, at_once=at_once)
-        new = self._new(principal, asked, prospect, waits_s=seconds)
+        new = self._new(principal, asked, prospect, job_id, waits_s=seconds)
         since = self._clock.monotonic()
         with self._news.listening(new.id) as listener:
             # From here on the caller may go away: what is committed is accepted, and must be begun by someone.
@@ -231,11 +233,13 @@ class Jobs:
         except InvalidField as refused:
             raise InvalidField(refused.message, param="webhook") from refused
 
-    def _new(self, principal: Principal, asked: Submission, prospect: Prospect, *, waits_s: float) -> NewJob:
+    def _new(
+        self, principal: Principal, asked: Submission, prospect: Prospect, job_id: str, *, waits_s: float
+    ) -> NewJob:
         key = asked.idempotency_key
         return NewJob(
             tenant_id=principal.tenant,
-            id=self._make_id("job"),
+            id=job_id,
             client_id=principal.client_id,
             key_id=principal.key_id,
             task_type=asked.task_type,

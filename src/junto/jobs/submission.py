@@ -96,9 +96,11 @@ class Planner:
         self._templates = templates
         self._personas = personas
 
-    def prospect(self, asked: Submission, principal: Principal, runtime: Runtime, now: float) -> Prospect:
-        """Raises UnknownModel, NotServable, Forbidden or InvalidRequest for what could never run."""
-        routed = apply(self._routes(), asked.model or AUTO, asked.task_type)
+    def prospect(
+        self, asked: Submission, principal: Principal, runtime: Runtime, now: float, job_id: str = ""
+    ) -> Prospect:
+        """Raises UnknownModel, NotServable, Forbidden or InvalidRequest for what could never run; a canary goes by the id."""
+        routed = apply(self._routes(), asked.model or AUTO, asked.task_type, job_id)
         if routed is None:  # a task type names one
             raise InvalidField("A job has a task type.", param="task_type")
         persona = self._persona(asked, principal)

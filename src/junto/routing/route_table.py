@@ -43,19 +43,22 @@ class RouteTable(msgspec.Struct, frozen=True, eq=False):
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
     """What a table makes of a request that names a task.
 
-    `model` and `fallback` are to be resolved by the catalog. `is_default` says that the task type has no route of its own, so
+    `model`, `fallback` and `spare`, which follows that one, are to be resolved by the catalog. `is_canary`: `model` is the route's
+    canary, and its preferred model comes next. `is_default` says that the task type has no route of its own, so
     that `route` is the one called `default` (version 0: none is stored under that name). Where the caller named a model
     itself, `keeps_model`, only the floor is the route's. `floor` None: no route says anything about it.
     """
 
     model: str
     fallback: str | None = None
+    spare: str | None = None
     floor: Sensitivity | None = None
     max_tokens: int | None = None
     sampling: Sampling | None = None
     task_type: str = ""
     is_default: bool = False
     keeps_model: bool = False
+    is_canary: bool = False
     route: str = DEFAULT_TASK
     route_version: int = 0
 
@@ -65,11 +68,12 @@ class Routed(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.route}@{self.route_version}" if self.route_version else self.route
 
 
-def apply(table: RouteTable, requested_model: str, task_type: str) -> Routed | None:
+def apply(table: RouteTable, requested_model: str, task_type: str, key: str = "") -> Routed | None:
     """What the table says about a request; None where neither its model nor anything else names a task.
 
     `task/<type>` and `auto` are models of the table; with another name, a task type only brings its route's floor. Where both
-    name a task, the model's counts, under the stricter floor of the two.
+    name a task, the model's counts, under the stricter floor of the two. `key` is the request's id, which decides whether a
+    canary answers it; without one none does.
     """
     named = task_of(requested_model)
     if named is None:
@@ -81,14 +85,18 @@ def apply(table: RouteTable, requested_model: str, task_type: str) -> Routed | N
         floor = _stricter(floor, _route(table, task_type)[0])
     if route is None:
         return Routed(model=STANDING_MODEL, floor=floor, task_type=wanted, is_default=True)
+    canary = route.canary
+    is_canary = canary is not None and bool(key) and canary.takes(route.task_type, key)
     return Routed(
-        model=route.preferred_model,
-        fallback=route.fallback_model,
+        model=canary.model if canary is not None and is_canary else route.preferred_model,
+        fallback=route.preferred_model if is_canary else route.fallback_model,
+        spare=route.fallback_model if is_canary else None,
         floor=floor,
         max_tokens=route.max_tokens,
         sampling=route.sampling,
         task_type=wanted,
         is_default=is_default,
+        is_canary=is_canary,
         route=route.task_type,
         route_version=route.version,
     )

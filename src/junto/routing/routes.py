@@ -14,6 +14,7 @@ from junto.core.chat import Sampling
 from junto.core.errors import InvalidField
 from junto.core.money import nano_from_usd, usd_from_nano
 from junto.core.sensitivity import Sensitivity, parse_sensitivity
+from junto.routing.evidence import Canary, EvidenceGate, canary_document, canary_from, gate_document, gate_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Which model does a task type, how sensitive its content is at least, and how it is sampled.
 
     `max_tokens` is what an answer gets where the request says nothing, and the most where it says more; `sampling` holds
-    only defaults (its own `max_tokens` is not used). `version` is 0 for a route that is not stored.
+    only defaults (its own `max_tokens` is not used). `evidence` None: the gate as it is usually. `version` is 0 for a route that
+    is not stored.
     """
 
     task_type: str
@@ -49,6 +51,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None = None
     sampling: Sampling | None = None
     shadow_models: tuple[ShadowModel, ...] = ()
+    evidence: EvidenceGate | None = None
+    canary: Canary | None = None
     notes: str = ""
     version: int = 0
 
@@ -56,7 +60,14 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     def names(self) -> tuple[str, ...]:
         """Every model that the route names, each once."""
         fallback = () if self.fallback_model is None else (self.fallback_model,)
-        return tuple(dict.fromkeys((self.preferred_model, *fallback, *(one.model for one in self.shadow_models))))
+        canary = () if self.canary is None else (self.canary.model,)
+        shadows = (one.model for one in self.shadow_models)
+        return tuple(dict.fromkeys((self.preferred_model, *fallback, *canary, *shadows)))
+
+    @property
+    def gate(self) -> EvidenceGate:
+        """What a candidate must clear."""
+        return EvidenceGate() if self.evidence is None else self.evidence
 
 
 def check_task_type(name: str, *, param: str = "task_type") -> str:
@@ -73,6 +84,10 @@ def check_route(route: Route) -> Route:
         raise InvalidField("A route leads to a model or a group, not to a task.", param="preferred_model")
     if route.fallback_model is not None and task_of(route.fallback_model) is not None:
         raise InvalidField("A route leads to a model or a group, not to a task.", param="fallback_model")
+    if route.canary is not None and task_of(route.canary.model) is not None:
+        raise InvalidField("A canary is a model or a group, not a task.", param="canary")
+    if route.canary is not None and route.canary.model == route.preferred_model:
+        raise InvalidField("A canary is another model than the preferred one.", param="canary")
     if any(task_of(shadow.model) is not None for shadow in route.shadow_models):
         raise InvalidField("A shadow is a model or a group, not a task.", param="shadow_models")
     if len({shadow.model for shadow in route.shadow_models}) < len(route.shadow_models):
@@ -98,6 +113,8 @@ def document_of(route: Route) -> dict[str, Any]:
         "max_tokens": route.max_tokens,
         "sampling": {name: value for name, value in sampled.items() if value not in {None, ()}} or None,
         "shadow_models": [_shadow_document(shadow) for shadow in route.shadow_models],
+        "evidence": gate_document(route.evidence),
+        "canary": canary_document(route.canary),
         "notes": route.notes,
     }
 
@@ -116,6 +133,8 @@ def route_from(task_type: str, document: Mapping[str, Any], *, version: int = 0)
         max_tokens=document.get("max_tokens"),
         sampling=Sampling(**known) if known else None,
         shadow_models=tuple(_shadow_from(shadow) for shadow in document.get("shadow_models") or ()),
+        evidence=gate_from(document.get("evidence")),
+        canary=canary_from(document.get("canary")),
         notes=document.get("notes") or "",
         version=version,
     )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from junto.core.chat import Sampling
 from junto.core.errors import InvalidField
 from junto.core.sensitivity import Sensitivity
+from junto.routing.evidence import Auto, Canary, EvidenceGate
 from junto.routing.routes import Route, ShadowModel, check_route, check_task_type, document_of, route_from, task_of
 
 FULL = Route(
@@ -20,6 +21,8 @@ FULL = Route(
     max_tokens=300,
     sampling=Sampling(temperature=0.2, top_p=0.9, stop=("END",)),
     shadow_models=(ShadowModel(model="quality", rate=0.1, daily_cap_nano=1_500_000_000),),
+    evidence=EvidenceGate(min_scores=40, auto=Auto.CANARY),
+    canary=Canary(model="quality", share=0.05),
     notes="short mails",
     version=4,
 )
@@ -33,6 +36,16 @@ def test_a_document_says_everything_in_plain_json() -> None:
         "max_tokens": 300,
         "sampling": {"temperature": 0.2, "top_p": 0.9, "stop": ("END",)},
         "shadow_models": [{"model": "quality", "rate": 0.1, "daily_cost_cap_usd": "1.500000"}],
+        "evidence": {
+            "min_scores": 40,
+            "confidence": 0.95,
+            "quality_margin": 0.25,
+            "min_saving": 0.2,
+            "max_failure_excess": 0.05,
+            "auto": "canary",
+            "canary_share": 0.1,
+        },
+        "canary": {"model": "quality", "share": 0.05},
         "notes": "short mails",
     }
 
@@ -71,6 +84,18 @@ def test_a_field_of_a_newer_junto_is_passed_over() -> None:
                 daily_cap_nano=st.none() | st.integers(0, 10**15),
             )
         ).map(tuple),
+        evidence=st.none()
+        | st.builds(
+            EvidenceGate,
+            min_scores=st.integers(5, 1000),
+            confidence=st.floats(0.5, 0.99),
+            quality_margin=st.floats(-4, 4),
+            min_saving=st.floats(-100, 1),
+            max_failure_excess=st.floats(0, 1),
+            auto=st.sampled_from(Auto),
+            canary_share=st.floats(0.001, 1),
+        ),
+        canary=st.none() | st.builds(Canary, model=st.text(min_size=1), share=st.floats(0.001, 1)),
         notes=st.text(),
         version=st.integers(1, 100),
     )

@@ -18,6 +18,7 @@ from junto.core.near import did_you_mean
 from junto.core.sensitivity import Sensitivity, parse_sensitivity
 from junto.identity.keyring import spellings
 from junto.ports.identity import ClientQuery, ClientRecord
+from junto.routing.evidence import canary_document
 from junto.routing.explain import explain
 from junto.routing.facts import Traits
 from junto.routing.route_table import apply, opened
@@ -41,7 +42,10 @@ _THERE_ARE = f" There are: {', '.join(_NAMES)}."
 
 
 class Question(Strict):
-    """A request as far as routing cares. With a `client` (its id, or its name where one client has it), that one's policy counts."""
+    """A request as far as routing cares. With a `client` (its id, or its name where one client has it), that one's policy counts.
+
+    A canary takes part by the `request_id`; without one the plan is that of everybody else.
+    """
 
     model: ModelName = AUTO
     task_type: Annotated[StrictStr, Field(max_length=200)] = ""
@@ -51,6 +55,7 @@ class Question(Strict):
     max_tokens: int | None = Field(None, ge=1)
     needs: list[str] = Field(default=[], max_length=10)
     operation: Operation = Operation.CHAT
+    request_id: Annotated[StrictStr, Field(max_length=200)] = ""
     allow_cloud_for_internal: bool | None = None
 
 
@@ -68,7 +73,7 @@ async def explain_route(question: Question, services: Services, _: Admin) -> Any
     """The plan for such a request, every kept and dropped candidate with its reason."""
     runtime = services.current.runtime
     client = None if question.client is None else await services.directory.named_client(question.client)
-    routed = apply(services.routes.table, question.model, question.task_type)
+    routed = apply(services.routes.table, question.model, question.task_type, question.request_id)
     resolution = _resolution(services, question.model, routed)
     floor = Sensitivity.PUBLIC if client is None else client.min_sensitivity
     tier = effective_sensitivity(
@@ -91,7 +96,7 @@ async def explain_route(question: Question, services: Services, _: Admin) -> Any
     return {
         **msgspec.to_builtins(explained),
         "client": None if client is None else {"id": client.id, "name": client.name, "floor": floor.label},
-        "route": None if routed is None else _shown(routed),
+        "route": None if routed is None else _shown(services, routed),
     }
 
 
@@ -147,7 +152,9 @@ def _allowed(
     return opened(allowed, question.model, routed, (stage.name for stage in resolution.stages))
 
 
-def _shown(routed: Routed) -> dict[str, Any]:
+def _shown(services: WebServices, routed: Routed) -> dict[str, Any]:
+    route = services.routes.table.find(routed.route)
+    canary = None if route is None or routed.keeps_model else canary_document(route.canary)
     return {
         "name": routed.route,
         "version": routed.route_version,
@@ -156,6 +163,7 @@ def _shown(routed: Routed) -> dict[str, Any]:
         "keeps_model": routed.keeps_model,
         "floor": None if routed.floor is None else routed.floor.label,
         "max_tokens": routed.max_tokens,
+        "canary": None if canary is None else {**canary, "answers": routed.is_canary},
     }
 
 

@@ -56,6 +56,25 @@ class Shadow(Strict):
     daily_cost_cap_usd: Usd | None = None
 
 
+class Gate(Strict):
+    """What a candidate must clear before it is proposed; what is left out is as usual (docs/evidence-statistics.md)."""
+
+    min_scores: Annotated[StrictInt, Field(ge=5, le=1_000_000)] | None = None
+    confidence: Annotated[Number, Field(ge=0.5, le=0.9999)] | None = None
+    quality_margin: Annotated[Number, Field(ge=-4, le=4)] | None = None
+    min_saving: Annotated[Number, Field(ge=-100, le=1)] | None = None
+    max_failure_excess: Share | None = None
+    auto: Literal["off", "canary", "promote"] | None = None
+    canary_share: Annotated[Number, Field(gt=0, le=1)] | None = None
+
+
+class CanaryBody(Strict):
+    """A model that answers a share of the requests in place of the preferred one."""
+
+    model: ModelName
+    share: Annotated[Number, Field(gt=0, le=1)]
+
+
 class RouteBody(Strict):
     """A route as it is to be, whole: what is left out is not kept from before."""
 
@@ -65,6 +84,8 @@ class RouteBody(Strict):
     max_tokens: Annotated[StrictInt, Field(ge=1, le=100_000_000)] | None = None
     sampling: Sampling | None = None
     shadow_models: Annotated[list[Shadow], Field(max_length=16)] = []
+    evidence: Gate | None = None
+    canary: CanaryBody | None = None
     notes: Annotated[StrictStr, Field(max_length=2000)] = ""
 
     def route(self, task_type: str) -> Route:
