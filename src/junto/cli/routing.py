@@ -183,7 +183,7 @@ def _now(junto: Junto, task: str) -> tuple[int | None, dict[str, Any]]:
         if refused.code != "not_found":
             raise
         return None, {}
-    return found["version"], {name: found[name] for name in _WRITTEN}
+    return found["version"], {name: found[name] for name in _WRITTEN if name in found}  # an older Junto says less
 
 
 def _read(file: Path) -> dict[str, Any]:
