@@ -19,7 +19,9 @@ from junto.storage.folding import answer_folder
 from junto.storage.journal import Journal
 from junto.storage.lock import DataDirLock
 from junto.storage.repositories.conversations_rows import purge_conversations
+from junto.storage.repositories.figures import purge_figures
 from junto.storage.repositories.ledger import LedgerWriter
+from junto.storage.repositories.rollups import Rollups
 from junto.storage.retention import Retention
 from junto.storage.sealing import Sealer
 from junto.storage.secret_name import keep_or_refuse
@@ -89,12 +91,21 @@ async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) 
     await stack.enter_async_context(database)
     sessions = Sessions(database, sealer=sealer)
     await keep_or_refuse(sessions, None if sealer is None else sealer.name)
-    writer = ExchangeWriter(sessions, compress=settings.storage.compress, along=[LedgerWriter().post], sealer=sealer)
+    writer = ExchangeWriter(
+        sessions,
+        compress=settings.storage.compress,
+        along=[LedgerWriter().post],
+        of_new=[Rollups().count],
+        sealer=sealer,
+    )
     flusher = Flusher(journal, writer)
     flusher.start()
     stack.push_async_callback(flusher.stop)
     retention = Retention(
-        sessions, clock, days=settings.storage.retention_days, along=[partial(purge_conversations, sessions)]
+        sessions,
+        clock,
+        days=settings.storage.retention_days,
+        along=[partial(purge_conversations, sessions), partial(purge_figures, sessions)],
     )
     retention.start()
     stack.push_async_callback(retention.stop)

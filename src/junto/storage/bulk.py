@@ -36,14 +36,13 @@ class BulkInsert:
         self._copy = f"COPY {staging} ({names}) FROM STDIN"
         self._move = f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {staging} ON CONFLICT DO NOTHING"  # noqa: S608
 
-    async def run(self, connection: AsyncConnection, rows: list[Row]) -> None:
-        """Insert them, once in a transaction; raises sqlalchemy.exc.DBAPIError, OverflowError or UnicodeError."""
+    async def run(self, connection: AsyncConnection, rows: list[Row]) -> int:
+        """Insert them, once in a transaction; how many were new. Raises sqlalchemy.exc.DBAPIError, OverflowError or UnicodeError."""
         if connection.dialect.name == "sqlite":
-            await connection.exec_driver_sql(self._insert, rows)
-        else:
-            await self._through_staging(connection, rows)
+            return (await connection.exec_driver_sql(self._insert, rows)).rowcount
+        return await self._through_staging(connection, rows)
 
-    async def _through_staging(self, connection: AsyncConnection, rows: list[Row]) -> None:
+    async def _through_staging(self, connection: AsyncConnection, rows: list[Row]) -> int:
         from psycopg import Error  # noqa: PLC0415  only where there is a Postgres
 
         driver: Any = (await connection.get_raw_connection()).driver_connection
@@ -54,6 +53,7 @@ class BulkInsert:
                     for row in rows:
                         await copy.write_row(self._without_nul(row))
                 await cursor.execute(self._move)
+                return int(cursor.rowcount)
         except Error as error:
             # As SQLAlchemy would have told it, had it run the statement.
             raise DBAPIError.instance(

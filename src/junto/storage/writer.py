@@ -1,6 +1,6 @@
 """Puts batches of exchange records into the database, idempotently: an id that is there already stays as it is.
 
-What else has to be written with them, in the same transaction (the ledger), is given at the start.
+What else has to be written with them, in the same transaction (the ledger, the figures of models), is given at the start.
 
 Each exchange passes through here, and the processor time that this takes is a part of its price: rows are plain tuples, and
 storage/bulk.py inserts them. They are prepared in short slices between which the event loop runs.
@@ -13,9 +13,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from sqlalchemy import select
 from sqlalchemy.exc import DataError, IntegrityError
 
-from junto.core.errors import InvalidField
+from junto.core.errors import InvalidField, Overloaded
 from junto.storage.bodies import Packer
 from junto.storage.bulk import BulkInsert
 from junto.storage.sessions import OPERATOR
@@ -35,6 +36,7 @@ _SLICE_BYTES = 128 * 1024
 _THREAD_BYTES = 64 * 1024  # larger bodies are compressed, and sealed, in a thread
 _COMPUTED = ("stream", "outcome", "usage_estimated", "attempts", "answer_stream", "truncated")
 _SIZES = ("request_bytes", "answer_bytes", "stored_bytes")
+_ID = 0  # its place in a row
 _PLAIN = tuple(column.name for column in EXCHANGES.columns if column.name not in (*_COMPUTED, *_SIZES))
 
 
@@ -52,15 +54,30 @@ class Sink(Protocol):
 type Along = Callable[[Session, Sequence[ExchangeRecord]], Awaitable[None]]
 
 
+class _SomeAreThere(Exception):
+    """Not all records of a batch are new. The transaction is taken back, and the next one looks which they are."""
+
+
 class ExchangeWriter:
-    """A Sink in a database. Each of `along` is called with the records of a batch, in its transaction."""
+    """A Sink in a database. Each of `along` is called with the records of a batch, in its transaction.
+
+    Each of `of_new` is called after them, with those that were stored just now and had never been before: what counts
+    exchanges counts none twice, whatever is replayed.
+    """
 
     def __init__(
-        self, sessions: Sessions, *, compress: bool = True, along: Sequence[Along] = (), sealer: Sealer | None = None
+        self,
+        sessions: Sessions,
+        *,
+        compress: bool = True,
+        along: Sequence[Along] = (),
+        of_new: Sequence[Along] = (),
+        sealer: Sealer | None = None,
     ) -> None:
         self._sessions = sessions
         self._sealer = sealer
         self._along = along
+        self._of_new = of_new
         self._packer = Packer(compress=compress)
         self._plain = attrgetter(*_PLAIN)
         self._exchanges = BulkInsert(EXCHANGES, (*_PLAIN, *_COMPUTED, *_SIZES))
@@ -87,17 +104,47 @@ class ExchangeWriter:
                 unsliced_rows = unsliced_bytes = 0
                 await asyncio.sleep(0)
         try:
-            await self._insert(records, rows, bodies)
+            try:
+                await self._insert(records, rows, bodies)
+            except _SomeAreThere:  # a journal is being replayed, or nobody knew whether an earlier commit had happened
+                await self._insert_missing(records, rows, bodies)
         except (DataError, IntegrityError, InvalidField, OverflowError, UnicodeError) as error:
             raise RecordRefused(str(error)) from error
 
     async def _insert(self, records: Sequence[ExchangeRecord], rows: list[Row], bodies: list[Row]) -> None:
         async with self._sessions.write(OPERATOR) as session:
-            for insert, values in ((self._exchanges, rows), (self._bodies, bodies)):
-                if values:
-                    await insert.run(session.connection, values)
-            for write in self._along:
-                await write(session, records)
+            stored = await self._exchanges.run(session.connection, rows) if rows else 0
+            if self._of_new and stored != len(rows):
+                raise _SomeAreThere
+            await self._write_along(session, records, bodies)
+            if rows:
+                await self._write_of_new(session, [record for record in records if record.keep != "none"])
+
+    async def _insert_missing(self, records: Sequence[ExchangeRecord], rows: list[Row], bodies: list[Row]) -> None:
+        """The same, with a look at which of them are there: only the others are stored, each once."""
+        async with self._sessions.write(OPERATOR) as session:
+            asked = select(EXCHANGES.c.id).where(EXCHANGES.c.id.in_([row[_ID] for row in rows]))
+            there = set((await session.execute(asked)).scalars())
+            missing = {row[_ID]: row for row in reversed(rows) if row[_ID] not in there}
+            if missing and await self._exchanges.run(session.connection, list(missing.values())) != len(missing):
+                # An earlier transaction of this node's own has ended only now: the whole batch is tried again.
+                raise Overloaded("An earlier batch has reached the database only now.")
+            await self._write_along(session, records, bodies)
+            stored = {
+                record.id: record for record in reversed(records) if record.id in missing and record.keep != "none"
+            }
+            if stored:
+                await self._write_of_new(session, list(stored.values()))
+
+    async def _write_along(self, session: Session, records: Sequence[ExchangeRecord], bodies: list[Row]) -> None:
+        if bodies:
+            await self._bodies.run(session.connection, bodies)
+        for write in self._along:
+            await write(session, records)
+
+    async def _write_of_new(self, session: Session, stored: Sequence[ExchangeRecord]) -> None:
+        for write in self._of_new:
+            await write(session, stored)
 
     async def _packed(self, record: ExchangeRecord) -> Packed | None:
         size = len(record.request_body) + len(record.answer_body)

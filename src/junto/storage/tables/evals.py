@@ -197,8 +197,10 @@ EVAL_DAYS = Table(
     count("latency_ms"),  # of the answers, in all; so are these
     count("tokens_in"),
     count("tokens_out"),
-    count("cost_nano"),
-    PrimaryKeyConstraint("tenant_id", "task_type", "day", "kind", "model"),
+    count("cost_nano"),  # of those that were broken off too
+    # A task's days lie together: they are read for all tenants at once.
+    PrimaryKeyConstraint("task_type", "day", "tenant_id", "kind", "model"),
+    sqlite_with_rowid=False,
 )
 
 EVAL_LATENCIES = Table(
@@ -211,7 +213,8 @@ EVAL_LATENCIES = Table(
     text("model"),
     count("bucket"),  # evals/latency.py says which times
     count("answers"),
-    PrimaryKeyConstraint("tenant_id", "task_type", "day", "kind", "model", "bucket"),
+    PrimaryKeyConstraint("task_type", "day", "tenant_id", "kind", "model", "bucket"),
+    sqlite_with_rowid=False,
 )
 
 PROPOSALS = Table(
