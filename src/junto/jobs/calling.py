@@ -1,6 +1,6 @@
 """One upstream call of a job: an ordinary walk through the gateway's pipeline, read as a stream and folded to its end.
 
-Owns how far the answer has got (`Progress`). Knows no lease, no database and no retry.
+Implements ports.works for chats. Owns how far the answer has got (`Progress`). Knows no lease, no database and no retry.
 """
 
 from __future__ import annotations
@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from junto.core.completion import Completion, Folder
+from junto.core.completion import Folder
 from junto.core.errors import Forbidden, JuntoError, UpstreamFailed
 from junto.core.events import TextDelta
-from junto.core.exchange import ExchangeRecord, Outcome
+from junto.core.exchange import Outcome
 from junto.core.usage import estimate_tokens
 from junto.dialects import openai
 from junto.gateway.answer import BROKEN_OFF
 from junto.gateway.exchange import Arrival
 from junto.jobs.news import Told
 from junto.jobs.request import decode_request
+from junto.ports.works import Done
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
+    from junto.core.completion import Completion
     from junto.core.events import Event
+    from junto.core.exchange import ExchangeRecord
     from junto.gateway.payment import Funds
     from junto.gateway.pipeline import Pipeline
     from junto.identity.keyring import KnownKey
@@ -71,10 +74,10 @@ class Progress:
         """About how many tokens were answered so far."""
         return estimate_tokens(self._size)
 
-    async def watch(self, seen: Told) -> None:
+    async def watch(self, fence: int, offset: int) -> None:
         """Somebody watches, and has the text of that attempt up to that offset: tell the rest, and for a while what is new."""
         self._until = self._clock.monotonic() + _WATCHED_SECONDS
-        offset = seen.offset if seen.fence == self._claim.job.fence else 0
+        offset = offset if fence == self._claim.job.fence else 0
         if offset < self._sent:
             self._untold = [("".join(self._told) + "".join(self._untold))[offset:]]
             self._told, self._sent = ["".join(self._told)[:offset]], offset
@@ -99,18 +102,58 @@ class Progress:
             await self._news.grew(Told(job_id=job.id, fence=job.fence, offset=start, text=text))
 
 
-class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole answer, and the exchange that it came by."""
+class ChatWork:
+    """Jobs that a model answers. `funds_of` says what pays for a claim's answer, `policy_of` what a client may do by now."""
 
-    completion: Completion
-    record: ExchangeRecord
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        news: News,
+        clock: Clock,
+        funds_of: Callable[[Claim], Funds],
+        policy_of: PolicyOf = nothing_known,
+    ) -> None:
+        self.pipeline = pipeline
+        self.news = news
+        self.clock = clock
+        self.funds_of = funds_of
+        self.policy_of = policy_of
 
-    def encode(self) -> bytes:
-        """The answer as it is stored."""
-        return answer_json(self.completion)
+    def attempt(self, claim: Claim, *, id: str, stepped: Callable[[], Awaitable[None]]) -> ChatAttempt:  # noqa: ARG002
+        """As ports.works.Work; an answer is one part."""
+        return ChatAttempt(self, claim, id)
 
 
-async def call(pipeline: Pipeline, arrival: Arrival, progress: Progress, funds: Funds) -> Answered:
+class ChatAttempt:
+    """One call, to its end."""
+
+    __slots__ = ("_claim", "_id", "_progress", "_work")
+
+    def __init__(self, work: ChatWork, claim: Claim, id: str) -> None:
+        self._work = work
+        self._claim = claim
+        self._id = id
+        self._progress = Progress(claim, work.news, work.clock)
+
+    @property
+    def tokens(self) -> int:
+        return self._progress.tokens
+
+    @property
+    def record(self) -> ExchangeRecord | None:
+        return self._progress.record
+
+    async def run(self) -> Done:
+        work, claim = self._work, self._claim
+        arrival = arrival_of(claim, self._id, work.policy_of)
+        return await call(work.pipeline, arrival, self._progress, work.funds_of(claim))
+
+    async def watch(self, *, fence: int, offset: int) -> None:
+        await self._progress.watch(fence, offset)
+
+
+async def call(pipeline: Pipeline, arrival: Arrival, progress: Progress, funds: Funds) -> Done:
     """Ask and read to the end; raises a JuntoError. Cancelled, it cancels the upstream, and `progress.record` says what was used."""
     arrival.funds = funds
     answer = await pipeline.open(arrival)
@@ -128,7 +171,7 @@ async def call(pipeline: Pipeline, arrival: Arrival, progress: Progress, funds: 
     record = answer.record
     if folder.failure is not None or record is None or record.outcome is not Outcome.OK:
         raise UpstreamFailed(BROKEN_OFF)
-    return Answered(completion=folder.completion(), record=record)
+    return Done(answer=answer_json(folder.completion()), record=record)
 
 
 async def _take(events: list[Event], folder: Folder, progress: Progress) -> None:

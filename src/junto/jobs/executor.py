@@ -1,4 +1,4 @@
-"""Runs one claim to its end: the upstream call under a lease, and what is written down of it, once.
+"""Runs one claim to its end: the work of its kind (an upstream call, a text said aloud) under a lease, and what is written down, once.
 
 Synchronous and queued jobs go through here alike. Invariant: whatever ends an attempt (answer, error, cancellation, deadline, a lost
 lease, a worker that stops), at most one write follows, and the database's fence decides whether it counts.
@@ -13,16 +13,16 @@ import msgspec
 import structlog
 
 from junto.core.errors import DeadlinePassed, JuntoError, Overloaded
-from junto.jobs.calling import Answered, Progress, arrival_of, call, nothing_known
+from junto.jobs.calling import ChatWork, nothing_known
 from junto.jobs.failures import RetryLater
 from junto.jobs.funds import JobFunds, may_hold
 from junto.jobs.leases import Stopped
 from junto.jobs.model import ended
 from junto.jobs.telling import dispatch_of, ended_of, swap_of
-from junto.ports.jobs import AttemptOutcome, Ending, OnCrash, Retry, Status
+from junto.ports.jobs import AttemptOutcome, Ending, Kind, OnCrash, Retry, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from junto.core.exchange import ExchangeRecord
     from junto.gateway.pipeline import Pipeline
@@ -33,18 +33,21 @@ if TYPE_CHECKING:
     from junto.ports.clock import Clock
     from junto.ports.jobs import Claim, MakeId, WorkStore
     from junto.ports.observer import JobObserver
+    from junto.ports.works import Attempt, Done, Work
 
 _WRITE_AGAIN_SECONDS: Final = 0.5
 _MOST_REASONS: Final = 32  # of an attempt
 _LONGEST_REASON: Final = 300
 _WRITE_SECONDS: Final = 60.0  # an end that could not be written for so long is left to the sweeper
 _INTERNAL: Final = JuntoError("Something went wrong inside Junto.")
+_NOT_HERE: Final = "This worker does nothing of that kind."
 
 
 class Executor:
     """One for a process. `keeps_bodies` says of a tier whether what was asked stays stored after the job's end.
 
-    `on_webhook` is called when the end of a job has put one into the outbox. `policy_of` says what a client may do by now.
+    `on_webhook` is called when the end of a job has put one into the outbox. `policy_of` says what a client may do by now. `works` do
+    what is no chat.
     """
 
     def __init__(
@@ -61,9 +64,14 @@ class Executor:
         keeps_bodies: Callable[[str], bool],
         on_webhook: Callable[[], None] = lambda: None,
         policy_of: PolicyOf = nothing_known,
+        works: Mapping[Kind, Work] | None = None,
         write_again: float = _WRITE_AGAIN_SECONDS,
     ) -> None:
-        self._pipeline = pipeline
+        def funds_of(claim: Claim) -> JobFunds:
+            return JobFunds(claim, store, clock, again=write_again)
+
+        chat = ChatWork(pipeline, news=news, clock=clock, funds_of=funds_of, policy_of=policy_of)
+        self._works: Mapping[Kind, Work] = {Kind.CHAT: chat, **(works or {})}
         self._store = store
         self._leases = leases
         self._news = news
@@ -73,16 +81,15 @@ class Executor:
         self._make_id = make_id
         self._keeps_bodies = keeps_bodies
         self._on_webhook = on_webhook
-        self._policy_of = policy_of
         self._write_again = write_again
         self._telling: set[asyncio.Task[None]] = set()
-        self._progress: dict[str, Progress] = {}
+        self._under_way: dict[str, Attempt] = {}
         self._log = structlog.get_logger()
 
     def watched(self, seen: Told) -> None:
         """Somebody watches this job, if it runs here."""
-        if (progress := self._progress.get(seen.job_id)) is not None:
-            telling = asyncio.create_task(progress.watch(seen))
+        if (attempt := self._under_way.get(seen.job_id)) is not None:
+            telling = asyncio.create_task(attempt.watch(fence=seen.fence, offset=seen.offset))
             self._telling.add(telling)
             telling.add_done_callback(self._telling.discard)
 
@@ -90,27 +97,27 @@ class Executor:
         """Run a claim that was asked for at `since` (monotonic), and write its end down. Never raises but for cancellation."""
         job = claim.job
         started_ms = self._clock.wall_ms()
-        progress = self._progress[job.id] = Progress(claim, self._news, self._clock)
-        attempt = asyncio.create_task(self._call(claim, progress), name=f"job {job.id}")
-        held = self._leases.hold(claim, attempt, lambda: progress.tokens, since=since)
+        work = self._works.get(job.kind, _NOTHING)
+        making = self._under_way[job.id] = work.attempt(claim, id=self._make_id("req"), stepped=self._stepped(job.id))
+        attempt = asyncio.create_task(making.run(), name=f"job {job.id}")
+        held = self._leases.hold(claim, attempt, lambda: making.tokens, since=since)
         try:
             await self._news.changed(job.id, Status.RUNNING.value)
             await self._until_over(attempt, held)
-            outcome, code = await self._conclude(held, attempt, progress)
+            outcome, code = await self._conclude(held, attempt, making)
         finally:
             if not attempt.done():
                 attempt.cancel()
             self._leases.let_go(held)
-            self._progress.pop(job.id, None)
+            self._under_way.pop(job.id, None)
         self._observer.dispatch_ended(
-            dispatch_of(claim, outcome, code, progress.record, started_ms, self._clock.wall_ms())
+            dispatch_of(claim, outcome, code, making.record, started_ms, self._clock.wall_ms())
         )
 
-    async def _call(self, claim: Claim, progress: Progress) -> Answered:
-        funds = JobFunds(claim, self._store, self._clock, again=self._write_again)
-        return await call(self._pipeline, arrival_of(claim, self._make_id("req"), self._policy_of), progress, funds)
+    def _stepped(self, job_id: str) -> Callable[[], Awaitable[None]]:
+        return lambda: self._news.stepped(job_id)
 
-    async def _until_over(self, attempt: asyncio.Task[Answered], held: Held) -> None:
+    async def _until_over(self, attempt: asyncio.Task[Done], held: Held) -> None:
         remaining = held.claim.remaining_ms
         try:
             await asyncio.wait({attempt}, timeout=None if remaining is None else max(remaining, 0) / 1000)
@@ -121,11 +128,9 @@ class Executor:
             held.stop(Stopped.RELEASED)
             await asyncio.wait({attempt})
 
-    async def _conclude(
-        self, held: Held, attempt: asyncio.Task[Answered], progress: Progress
-    ) -> tuple[AttemptOutcome, str]:
+    async def _conclude(self, held: Held, attempt: asyncio.Task[Done], making: Attempt) -> tuple[AttemptOutcome, str]:
         """Write down what came of the attempt; how it ended, and the error's code."""
-        claim, record = held.claim, progress.record
+        claim, record = held.claim, making.record
         if not attempt.cancelled() and attempt.exception() is None:
             return await self._end(claim, self._complete(claim, attempt.result()))
         match held.stopped if attempt.cancelled() else None:
@@ -206,9 +211,9 @@ class Executor:
                 self._log.warning("write_fenced", job_id=claim.job.id, attempt=claim.attempt)
             return None
 
-    def _complete(self, claim: Claim, answered: Answered) -> Ending:
-        ending = self._ending(claim, Status.COMPLETE, None, answered.record, charged=True)
-        return msgspec.structs.replace(ending, answer=answered.encode())
+    def _complete(self, claim: Claim, done: Done) -> Ending:
+        ending = self._ending(claim, Status.COMPLETE, None, done.record, charged=True)
+        return msgspec.structs.replace(ending, answer=done.answer)
 
     def _ending(
         self,
@@ -265,3 +270,25 @@ _OUTCOMES: Final = {
     Status.FAILED: AttemptOutcome.FAILED,
     Status.CANCELLED: AttemptOutcome.CANCELLED,
 }
+
+
+class _Nothing:
+    """The work of kinds that this process has no hand for: another worker may have."""
+
+    @staticmethod
+    def attempt(claim: Claim, *, id: str, stepped: Callable[[], Awaitable[None]]) -> _Unable:  # noqa: ARG004
+        return _Unable()
+
+
+class _Unable:
+    tokens = 0
+    record: ExchangeRecord | None = None
+
+    async def run(self) -> Done:
+        raise Overloaded(_NOT_HERE)
+
+    async def watch(self, *, fence: int, offset: int) -> None:
+        """There is nothing to be seen."""
+
+
+_NOTHING: Final = _Nothing()

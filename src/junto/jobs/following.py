@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from junto.core.errors import RateLimited
 from junto.jobs.news import Told
-from junto.jobs.views import shown
+from junto.jobs.views import shown, steps_of
 from junto.ports.jobs import Status
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Follower:
     async def _follow(self, job: Job) -> AsyncIterator[Happening]:
         text = _Text()
         last: tuple[Status, int] | None = None
-        tokens = 0
+        tokens = steps = 0
         with self._news.listening(job.id) as listener:
             while True:
                 found = await self._store.find(job.tenant_id, job.id)
@@ -77,9 +77,12 @@ class Follower:
                     yield "end", shown(found)
                     return
                 if (found.status, found.attempts) != last:
-                    last = (found.status, found.attempts)
+                    last, steps = (found.status, found.attempts), found.steps_done
                     yield "status", shown(found)
-                elif found.tokens_so_far != tokens:
+                elif found.steps_done != steps:
+                    steps = found.steps_done
+                    yield "progress", {"job_id": job.id, "progress": steps_of(found)}
+                elif found.tokens_so_far != tokens and not found.kind.value:
                     tokens = found.tokens_so_far
                     yield "progress", {"job_id": job.id, "tokens_so_far": tokens}
                 else:
@@ -95,6 +98,8 @@ class Follower:
         while (now := self._clock.monotonic()) < look_at:
             told = await listener.next(look_at - now)
             if told is None:
+                return
+            if told.stepped:
                 return
             if told.status:
                 if told.status != job.status.value:

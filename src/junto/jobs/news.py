@@ -29,13 +29,17 @@ _MOST_WAITING = 1000  # messages for one listener; one that falls behind loses s
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One message. A status, or text from `offset` on of the attempt with that fence; of a watcher: how much it has of that."""
+    """One message. A status, or text from `offset` on of the attempt with that fence; of a watcher: how much it has of that.
+
+    `stepped`: one of the job's parts is done.
+    """
 
     job_id: str
     status: str = ""
     fence: int = 0
     offset: int = 0
     text: str = ""
+    stepped: bool = False
 
 
 _decode: Final = msgspec.json.Decoder(Told)
@@ -94,6 +98,10 @@ class News:
         """A job's end was written down by this process: who listens to it here need not look for it."""
         for listener in tuple(self._listeners.get(job.id, ())):
             listener.ended = job
+
+    async def stepped(self, job_id: str) -> None:
+        """Tell everybody that one of a job's parts is done."""
+        await self._signals.publish(_STATUS, msgspec.json.encode(Told(job_id=job_id, stepped=True)))
 
     async def grew(self, told: Told) -> None:
         """Tell those who watch what an attempt has said."""

@@ -1,4 +1,4 @@
-"""What a job asks of a model, as it is stored: the caller it was accepted from, and the chat that its attempts send.
+"""What a job asks for, as it is stored: the caller it was accepted from, and the chat that its attempts send.
 
 Pure. What a caller may write is web/routes/jobs.py's; how a chat reads on the wire is the dialect's.
 """
@@ -63,16 +63,18 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The chat of a job. `options` are fields of OpenAI's chat body: tools, the form of the answer, knobs of generation.
 
     `model` is the one that is meant to answer, `fallback` the one that a failed attempt may turn to; `waits_s` is how long its
-    submitter waits for the answer, `held_nano` what was reserved of each of its budgets at submit, 0 where it has none.
+    submitter waits for the answer, `held_nano` what was reserved of each of its budgets at submit, 0 where it has none. `order` is what
+    a job of another kind is about, in that kind's own words; it has no messages.
     """
 
     caller: JobCaller
     model: str
-    messages: tuple[dict[str, Any], ...]
+    messages: tuple[dict[str, Any], ...] = ()
     options: dict[str, Any] = {}
     fallback: str = ""
     waits_s: float = 0.0
     held_nano: int = 0
+    order: msgspec.Raw = msgspec.Raw()
 
     def encode(self) -> bytes:
         """As it is stored."""

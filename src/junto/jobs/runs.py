@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from junto.ports.jobs import Kind
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -24,6 +26,7 @@ class Runs:
         self._executor = executor
         self._leases = leases
         self._running: dict[asyncio.Task[None], str] = {}  # and the model, of one for local hardware
+        self._speaking: set[asyncio.Task[None]] = set()  # those of them that are speech
         self._on_end: Callable[[], None] = lambda: None
         self._is_open = False
         self.most = most
@@ -41,6 +44,11 @@ class Runs:
         """The models of those that are for local hardware, one for each."""
         return [model for model in self._running.values() if model]
 
+    @property
+    def speaking(self) -> int:
+        """How many are speech."""
+        return len(self._speaking)
+
     def __len__(self) -> int:
         return len(self._running)
 
@@ -55,6 +63,8 @@ class Runs:
         """Run a claim that was asked for at `since` (monotonic). Cancelling who waits for the task does not cancel it."""
         task = asyncio.create_task(self._executor.run(claim, since=since), name=f"run {claim.job.id}")
         self._running[task] = claim.job.model if claim.job.local else ""
+        if claim.job.kind is Kind.SPEECH:
+            self._speaking.add(task)
         task.add_done_callback(self._ended)
         return task
 
@@ -69,7 +79,8 @@ class Runs:
         await self._leases.stop()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        made_room = bool(self._running.pop(task)) or len(self._running) + 1 >= self.most
+        made_room = bool(self._running.pop(task)) or len(self._running) + 1 >= self.most or task in self._speaking
+        self._speaking.discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
             self._log.error("job_failed", exc_info=failure)
         if made_room:

@@ -23,7 +23,7 @@ from junto.identity.principal import Principal
 from junto.jobs.failures import Decision, GiveUp, RetryLater, Step, usual
 from junto.jobs.model import retry_delay_ms
 from junto.jobs.request import decode_request
-from junto.ports.jobs import TriageDecision
+from junto.ports.jobs import Kind, TriageDecision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +93,7 @@ class Triage:
 
     async def after(self, claim: Claim, error: JuntoError) -> Step:
         by_rule = usual(claim, error, self._jitter())
-        if isinstance(by_rule, GiveUp) or isinstance(error, Misconfigured):
+        if isinstance(by_rule, GiveUp) or isinstance(error, Misconfigured) or claim.job.kind is not Kind.CHAT:
             return by_rule  # there is nothing to choose
         facts = facts_of(claim, error)
         began = self._clock.monotonic()

@@ -8,7 +8,7 @@ import msgspec
 
 from junto.core import errors
 from junto.core.money import usd_from_nano
-from junto.ports.jobs import Status
+from junto.ports.jobs import Kind, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,11 +77,18 @@ def error_of(job: Job) -> errors.JuntoError:
     return error
 
 
+def steps_of(job: Job) -> dict[str, int]:
+    """How many of the parts that it is done in are done."""
+    return {"done": job.steps_done, "of": job.steps}
+
+
 def _progress(job: Job, place: int | None) -> dict[str, Any]:
     view: dict[str, Any] = {"poll_url": f"/jobs/{job.id}"}
+    if job.steps:
+        view["progress"] = steps_of(job)
     if job.status is Status.PENDING and place is not None:
         view["queue_position"] = place
-    if job.tokens_so_far:
+    if job.tokens_so_far and job.kind is Kind.CHAT:
         view["tokens_so_far"] = job.tokens_so_far
     if job.cancel_requested:
         view["cancel_requested"] = True

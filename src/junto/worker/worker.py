@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from junto.core.errors import Overloaded
-from junto.ports.jobs import Room
+from junto.ports.jobs import Kind, Room
 from junto.worker.batching import Batching
 from junto.worker.hardware import Hardware, in_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from junto.gateway.runtime import Current
     from junto.jobs.runs import Runs
@@ -32,7 +32,7 @@ _CLAIMS_AT_ONCE: Final = 32
 
 
 class Worker:
-    """One for a process; `runs` has the room and the jobs that run."""
+    """One for a process; `runs` has the room and the jobs that run. `speech` is how many of those may be speech, by now."""
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class Worker:
         *,
         current: Current,
         clock: Clock,
+        speech: Callable[[], int] = lambda: 0,
         poll: float = _POLL_SECONDS,
     ) -> None:
         self._store = store
@@ -49,6 +50,7 @@ class Worker:
         self._queue = queue
         self._current = current
         self._clock = clock
+        self._speech = speech
         self._poll = poll
         self._batching = Batching()
         self._hardware = Hardware()
@@ -90,8 +92,11 @@ class Worker:
                     self._runs.begin(claim, since=since)
                 count += len(claims)
                 if len(claims) < min(most for most in (limit, room.local, room.cloud) if most > 0):
+                    if 0 < room.speech <= sum(claim.job.kind is Kind.SPEECH for claim in claims):
+                        continue  # others may have been behind speech that there was no room for
                     # What waits for the other kind of room, or for models without any, was not looked at.
-                    self._left_some = room.local <= 0 or bool(room.full)
+                    no_speech = room.speech <= 0 < self._speech()
+                    self._left_some = room.local <= 0 or bool(room.full) or no_speech
                     break
         finally:
             self._looks = False
@@ -148,4 +153,5 @@ class Worker:
         if not free:
             return None
         local = self._hardware.room(self._current.runtime, self._runs.local, self._runs.most)
-        return Room(local=min(free, local.at_once), cloud=free, full=local.full)
+        speech = max(0, min(free, self._speech() - self._runs.speaking))
+        return Room(local=min(free, local.at_once), cloud=free, full=local.full, speech=speech)

@@ -10,12 +10,13 @@ import pytest
 
 from junto.coordination.signals_memory import MemorySignals
 from junto.core.errors import FailureKind, Overloaded, UpstreamFailure
+from junto.jobs.calling import ChatWork
 from junto.jobs.executor import Executor, reasons_of
 from junto.jobs.failures import Static
 from junto.jobs.leases import Leases
 from junto.jobs.news import News, Told
 from junto.jobs.runs import Runs
-from junto.ports.jobs import Claim, Ending, OnCrash, Renewal, Retry, Status
+from junto.ports.jobs import Claim, Ending, Kind, OnCrash, Renewal, Retry, Status
 from junto.providers.fake import Fake, Step, saying
 from tests.unit.gateway.one_backend import MODEL, OneBackend
 from tests.unit.jobs.claims import a_claim
@@ -136,6 +137,12 @@ class Bench:
             keeps_bodies=lambda label: label == "internal",
             write_again=0.001,
         )
+
+    def answered_by(self, house: OneBackend) -> None:
+        """From now on another gateway answers."""
+        chat = self.executor._works[Kind.CHAT]
+        assert isinstance(chat, ChatWork)
+        self.house, chat.pipeline = house, house.pipeline
 
     async def run(self, claim: Claim | None = None) -> None:
         await self.executor.run(claim or a_claim(), since=self.house.clock.now)
@@ -367,9 +374,9 @@ class Loading(Fake):
 
 async def test_the_time_in_which_a_model_was_brought_into_memory_is_written_down() -> None:
     bench, backend = Bench(), Loading("desk", models=(MODEL,))
-    bench.house = backend.house = OneBackend(backend)
-    bench.house.live.resident = frozenset()
-    bench.executor._pipeline = bench.house.pipeline
+    backend.house = OneBackend(backend)
+    backend.house.live.resident = frozenset()
+    bench.answered_by(backend.house)
     await bench.run()
     assert bench.store.ending.swap_ms == 2_500
     assert [dispatch.swap_ms for dispatch in bench.observer.dispatched] == [2_500]

@@ -42,8 +42,7 @@ def paid(held_nano: int = CHUNK, **options: int) -> Claim:
 
 def bench_with(room: int, *, pause: float = 0.0) -> Bench:
     bench = Bench()
-    bench.house = OneBackend(Fake("desk", models=(MODEL,), script=[Step(events=LONG, pause=pause)]), pricing=PRICE)
-    bench.executor._pipeline = bench.house.pipeline
+    bench.answered_by(OneBackend(Fake("desk", models=(MODEL,), script=[Step(events=LONG, pause=pause)]), pricing=PRICE))
     bench.store.room = room
     return bench
 
