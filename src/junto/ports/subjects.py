@@ -49,7 +49,8 @@ class SubjectFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a subject. `model` is the one that answered, `client_id` whose it is ("" is nobody's in the database).
 
     `answered`: it ended with an answer. `messages` and `answer` are there where texts were asked for and are kept and readable
-    (`has_text`); `is_plain` says that they are all there is: no pictures, no tool calls. `source` is what a shadow is a shadow of.
+    (`has_text`); `is_plain` says that they are all there is: no pictures, no tools. `source` is what a shadow is a shadow of; `job_id` the job that an exchange
+    was made for: that one is scored in its place.
     """
 
     subject: Subject
@@ -62,6 +63,7 @@ class SubjectFacts(msgspec.Struct, frozen=True, kw_only=True):
     backend: str = ""
     prompt_version: str = ""
     source: Subject | None = None
+    job_id: str = ""
     has_text: bool = False
     is_plain: bool = True
     messages: tuple[Said, ...] = ()
