@@ -28,9 +28,13 @@ _STOP_SECONDS = 3.0
 class Child:
     """A process that lives on its standard input: when that ends, with Junto or by `end`, so does the process."""
 
-    def __init__(self, engine: str, arguments: Sequence[str], *, folder: Path | None = None) -> None:
+    def __init__(
+        self, engine: str, arguments: Sequence[str], *, folder: Path | None = None, answers: bool = True
+    ) -> None:
+        """`answers`: whether its standard output is read."""
         self._arguments = arguments
         self._folder = folder
+        self._output = asyncio.subprocess.PIPE if answers else asyncio.subprocess.DEVNULL
         self._log = structlog.get_logger().bind(engine=engine)
         self._process: asyncio.subprocess.Process | None = None
         self._pause = 0.0
@@ -100,7 +104,7 @@ class Child:
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self._arguments,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                stdin=asyncio.subprocess.PIPE, stdout=self._output,
                 stderr=asyncio.subprocess.DEVNULL,  # engines put the text itself there
                 cwd=self._folder, env=for_child(os.environ),
                 start_new_session=True,  # Ctrl-C at the terminal is for Junto, which then ends the child in order

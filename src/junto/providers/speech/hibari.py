@@ -18,13 +18,12 @@ from junto.ports.speech import Voice
 from junto.providers.speech import frames
 from junto.providers.speech.child import Child
 from junto.providers.speech.engine import IDLE_SECONDS, SpeakingEngine
-from junto.providers.speech.silence import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAME = "hibari"
-_SAMPLE_RATE = 24_000
+_SAMPLE_RATE = 24_000  # Hz, of every voice
 _SECONDS = 60.0  # for one sentence, and for the start where it is the first one
 _MOST_BYTES = 1 << 26  # of PCM for one sentence: 23 minutes
 _AT_ONCE = 4  # a hundred times real time, divided by four, is still ahead of every listener
@@ -86,7 +85,7 @@ class HibariSpeaker:
         self.child.works()
         if pcm is None:
             raise InvalidField(f"The voice {voice.name} cannot say a part of this text.")
-        return trimmed(pcm, _SAMPLE_RATE, sentence)
+        return pcm
 
     async def rest(self) -> None:
         await self.child.end()

@@ -17,6 +17,7 @@ import threading
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from junto.providers.speech import frames
+from junto.providers.speech.silence import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +100,8 @@ def _speak(voice: Any, text: str, speed: float) -> bytes:
     import numpy as np  # noqa: PLC0415  it comes with hibari
 
     sound = voice(text, speed=speed)
-    return bytes((np.clip(sound, -1.0, 1.0) * 32767.0).astype("<i2").tobytes())
+    pcm = (np.clip(sound, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+    return trimmed(pcm, voice.sample_rate, text)
 
 
 if __name__ == "__main__":
