@@ -11,6 +11,7 @@ from junto.cli.chat import chat
 from junto.cli.clients import app as clients
 from junto.cli.config import app as config
 from junto.cli.council import council
+from junto.cli.datasets import app as datasets
 from junto.cli.doctor import doctor
 from junto.cli.eval import app as eval_
 from junto.cli.jobs import app as jobs
@@ -48,6 +49,7 @@ app.add_typer(clients)
 app.add_typer(tenants)
 app.add_typer(jobs)
 app.add_typer(eval_)
+app.add_typer(datasets)
 app.add_typer(config)
 app.add_typer(responses)
 app.command()(doctor)

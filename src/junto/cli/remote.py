@@ -73,13 +73,22 @@ class Junto:
         return json_of(response, self.url)
 
     @contextlib.contextmanager
+    def download(self, path: str, **params: Any) -> Iterator[Iterator[bytes]]:
+        """What is at a path, piece by piece; parameters that are None are left out."""
+        with self._begun("GET", path, params=given(**params)) as response:
+            yield response.iter_bytes()
+
+    @contextlib.contextmanager
     def stream(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
         """An answer that has begun; leaving the block closes the connection, which stops the model."""
+        with self._begun("POST", path, json=body, headers=headers) as response:
+            yield response
+
+    @contextlib.contextmanager
+    def _begun(self, method: str, path: str, **asked: Any) -> Iterator[httpx2.Response]:
         with (
             told_at(self.url),
-            self._client.stream(
-                "POST", self.url + path, json=body, headers=headers, timeout=_ANSWER_TIMEOUT
-            ) as response,
+            self._client.stream(method, self.url + path, timeout=_ANSWER_TIMEOUT, **asked) as response,
         ):
             if response.status_code != httpx2.codes.OK:
                 response.read()

@@ -168,6 +168,12 @@ class JobsSettings(_Strict):
     triage_model: ModelName = "fast"
 
 
+class EvalsSettings(_Strict):
+    """Evidence about models: whether a data set may have confidential content, when it is asked for by name."""
+
+    datasets_confidential: Bool = False
+
+
 class OutboundSettings(_Strict):
     """Where URLs that users name may lead besides the public internet: hosts by name, networks by CIDR."""
 
@@ -231,6 +237,7 @@ class FileSettings(_Strict):
     routing: Annotated[RoutingSettings, Section] = RoutingSettings()
     storage: Annotated[StorageSettings, Section] = StorageSettings()
     jobs: Annotated[JobsSettings, Section] = JobsSettings()
+    evals: Annotated[EvalsSettings, Section] = EvalsSettings()
     outbound: Annotated[OutboundSettings, Section] = OutboundSettings()
     channels: Annotated[ChannelsSettings, Section] = ChannelsSettings()
     metrics: Annotated[MetricsSettings, Section] = MetricsSettings()
