@@ -56,6 +56,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What a judgement came to. `status` is complete or failed; a failed one has neither score nor winner.
 
     `detail` is JSON: what each juror said, and what it cost. `calls`, `tokens` and `nano` are of all calls, failed ones too.
+    `sensitivity` is the tier that it was judged under, "" where it never came to that.
     """
 
     status: Status
@@ -64,6 +65,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     score: int | None = None
     winner: str = ""
     applied: bool = False
+    sensitivity: str = ""
     detail: bytes = b""
     calls: int = 0
     tokens: int = 0

@@ -135,3 +135,20 @@ class JobObserver(Protocol):
 
     def webhook_tried(self, *, outcome: str) -> None:
         """A webhook was `delivered`, will be `retried`, or was `given_up`."""
+
+
+class JudgementEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A judgement came to its end. `outcome` is ok, or the code of its error; `judges` are names, each with ok or its own code."""
+
+    mode: str
+    outcome: str
+    judges: tuple[tuple[str, str], ...]
+    tokens: int
+    cost_nano: int
+
+
+class JudgeObserver(Protocol):
+    """Sees judgements. The same rules as for an Observer."""
+
+    def judgement_ended(self, judgement: JudgementEnded) -> None:
+        """A judgement was made, or failed."""

@@ -212,18 +212,12 @@ async def _pairs(session: Session, unjudged: Unjudged) -> list[Pair]:
 
 def _has_judgement(unjudged: Unjudged) -> ColumnElement[bool]:
     """Whether the shadow is, or is about to be, judged in that mode; a judgement that failed does not count."""
-    return (
-        select(JUDGEMENTS.c.id)
-        .where(
-            JUDGEMENTS.c.tenant_id == SHADOWS.c.tenant_id,
-            _of_mode(unjudged),
-            or_(
-                and_(JUDGEMENTS.c.subject_kind == SubjectKind.SHADOW, JUDGEMENTS.c.subject_id == SHADOWS.c.id),
-                and_(JUDGEMENTS.c.other_kind == SubjectKind.SHADOW, JUDGEMENTS.c.other_id == SHADOWS.c.id),
-            ),
-        )
-        .exists()
-    )
+    # Two look-ups, each by an index of its own.
+    table = JUDGEMENTS
+    alone = and_(table.c.subject_kind == SubjectKind.SHADOW, table.c.subject_id == SHADOWS.c.id)
+    second = and_(table.c.other_kind == SubjectKind.SHADOW, table.c.other_id == SHADOWS.c.id)
+    of_mode = and_(table.c.tenant_id == SHADOWS.c.tenant_id, _of_mode(unjudged))
+    return or_(*(select(table.c.id).where(of_mode, which).exists() for which in (alone, second)))
 
 
 async def _judged(session: Session, pairs: Sequence[Pair], unjudged: Unjudged) -> frozenset[Subject]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, delete, insert, or_, select, tuple_, update
 
 from junto.core.errors import NotFound
 from junto.ports.judging import Decision, Judgement, Mode, Status
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ENDS: Final = (Status.COMPLETE, Status.FAILED, Status.CANCELLED)
 OPEN: Final = JUDGEMENTS.c.status.in_([Status.PENDING, Status.RUNNING])
+_DAY_MS: Final = 24 * 3600 * 1000
 _DETAIL: Final = "judgement"  # what is sealed, beside the tenant and the id
 
 
@@ -101,6 +102,7 @@ async def end(session: Session, judgement: Judgement, decision: Decision) -> boo
             score=decision.score,
             winner=decision.winner,
             applied=int(decision.applied),
+            sensitivity=decision.sensitivity or JUDGEMENTS.c.sensitivity,
             detail_codec=packed.codec,
             detail=packed.content,
             calls=JUDGEMENTS.c.calls + decision.calls,
@@ -174,3 +176,16 @@ async def _found(session: Session, judgement_id: str) -> Judgement:
     if row is None:
         raise NotFound("There is no such judgement.")
     return judgement_of(row, session.sealer)
+
+
+async def purge_judgements(sessions: Sessions, *, days: int | None, limit: int) -> int:
+    """Delete judgements that are at their end and older than that, with what was said in them; how many. None keeps all."""
+    if days is None:
+        return 0
+    async with sessions.write(OPERATOR) as session:
+        old = and_(JUDGEMENTS.c.created_ms < session.now_ms - days * _DAY_MS, JUDGEMENTS.c.status.in_(ENDS))
+        some = select(JUDGEMENTS.c.tenant_id, JUDGEMENTS.c.id).where(old).limit(limit)
+        found = [(row.tenant_id, row.id) for row in await session.execute(some)]
+        which = tuple_(JUDGEMENTS.c.tenant_id, JUDGEMENTS.c.id)
+        gone = await session.execute(delete(JUDGEMENTS).where(which.in_(found))) if found else None
+        return 0 if gone is None else gone.rowcount

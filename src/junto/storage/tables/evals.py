@@ -147,7 +147,7 @@ JUDGEMENTS = Table(
     text("subject_id"),
     text("other_kind"),  # of a pair
     text("other_id"),
-    text("status"),  # running | complete | failed
+    text("status"),  # pending | running | complete | failed | cancelled
     text("error_code"),
     text("error_message"),
     maybe_count("score"),  # pointwise and panel
@@ -162,6 +162,7 @@ JUDGEMENTS = Table(
     maybe_count("finished_ms"),
     PrimaryKeyConstraint("tenant_id", "id"),
     Index("ix_judgements_subject", "tenant_id", "subject_id"),
+    Index("ix_judgements_other", "tenant_id", "other_id"),
     Index("ix_judgements_run", "run_id", "id"),
 )
 

@@ -188,6 +188,7 @@ def _judges() -> None:
         sa.Column("finished_ms", sa.BigInteger, nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="pk_judgements"),
     )
+    op.create_index("ix_judgements_other", "judgements", ["tenant_id", "other_id"])
     op.create_index("ix_judgements_run", "judgements", ["run_id", "id"])
     op.create_index("ix_judgements_subject", "judgements", ["tenant_id", "subject_id"])
     op.create_table(

@@ -1,0 +1,62 @@
+"""Counts judgements by mode and how they end, and verdicts by judge, and gives it as metric families.
+
+Implements ports.observer's JudgeObserver. Judges are named by the administrator: only the first ones get a label of their own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from junto.core.money import NANO_PER_USD
+from junto.telemetry.rows import make_counter
+from junto.telemetry.work import Words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.metrics_core import Metric
+
+    from junto.ports.observer import JudgementEnded
+
+_MOST_WORDS: Final = 100
+
+
+class JudgeMetrics:
+    """What was counted since the start."""
+
+    def __init__(self, *, most_words: int = _MOST_WORDS) -> None:
+        self._judges = Words(most_words)
+        self.judgements: Counter[tuple[str, str]] = Counter()
+        self.verdicts: Counter[tuple[str, str, str]] = Counter()
+        self.tokens: Counter[tuple[str]] = Counter()
+        self.nano: Counter[tuple[str]] = Counter()
+
+    def judgement_ended(self, judgement: JudgementEnded) -> None:
+        self.judgements[judgement.mode, judgement.outcome] += 1
+        for judge, outcome in judgement.judges:
+            self.verdicts[judgement.mode, self._judges.of(judge), outcome] += 1
+        self.tokens[judgement.mode,] += judgement.tokens
+        self.nano[judgement.mode,] += judgement.cost_nano
+
+    def families(self) -> Iterator[Metric]:
+        """All of it, as Prometheus takes it."""
+        yield make_counter(
+            "judgements",
+            "Judgements that ended. outcome: ok, or why there is none.",
+            ("mode", "outcome"),
+            self.judgements.items(),
+        )
+        yield make_counter(
+            "judge_verdicts",
+            "What became of each judge in them. outcome: ok, same_family, judge_nonsense or another error's code.",
+            ("mode", "judge", "outcome"),
+            self.verdicts.items(),
+        )
+        yield make_counter("judge_tokens", "Tokens of all calls of judges.", ("mode",), self.tokens.items())
+        yield make_counter(
+            "judge_cost_usd",
+            "Dollars charged for all calls of judges, on the operator's account.",
+            ("mode",),
+            ((key, nano / NANO_PER_USD) for key, nano in self.nano.items()),
+        )
