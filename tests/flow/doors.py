@@ -136,6 +136,8 @@ DOORS: dict[Route, Door] = {
     ("DELETE", "/prompts/{task_type}"): ADMIN,
     ("GET", "/prompts/{task_type}/history"): ADMIN,
     ("POST", "/prompts/{task_type}/rollback"): ADMIN,
+    ("GET", "/datasets/sft"): ADMIN,
+    ("GET", "/datasets/preferences"): ADMIN,
     ("GET", "/admin/council/templates"): ADMIN,
     ("GET", "/admin/council/templates/{name}"): ADMIN,
     ("PUT", "/admin/council/templates/{name}"): ADMIN,

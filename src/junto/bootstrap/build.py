@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from junto.bootstrap.agent_jobs import AgentOptions, open_handler
 from junto.bootstrap.channels import open_channels
 from junto.bootstrap.clock import SystemClock
+from junto.bootstrap.datasets import datasets_of
 from junto.bootstrap.ids import id_maker
 from junto.bootstrap.jobs import JobOptions, JobParts, admitting, open_jobs, works_here
 from junto.bootstrap.node import Given, open_node
@@ -155,4 +156,5 @@ def _web_services(  # noqa: PLR0917  what it is made of
         channels=channels.endpoints(node, given, handler.accept, id_maker(given.clock)),
         visitors=chat.visitors,
         chat=chat.sockets,
+        datasets=datasets_of(node, given.clock),
     )

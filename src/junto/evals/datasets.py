@@ -88,11 +88,24 @@ def sft_row(facts: SubjectFacts) -> dict[str, Any] | None:
 
 def preference_row(chosen: SubjectFacts, rejected: SubjectFacts) -> dict[str, Any] | None:
     """A conversation with both answers; None where they answer different things, or say the same."""
-    if not (is_usable(chosen) and is_usable(rejected)):
+    if not (is_usable(chosen) and is_usable(rejected)) or chosen.answer.strip() == rejected.answer.strip():
         return None
-    if _prompt(chosen) != _prompt(rejected) or chosen.answer.strip() == rejected.answer.strip():
+    asked = _asked_of_both(chosen, rejected)
+    if asked is None:
         return None
-    return {"prompt": _prompt(chosen), "chosen": [_answer(chosen)], "rejected": [_answer(rejected)]}
+    return {"prompt": _prompt(asked), "chosen": [_answer(chosen)], "rejected": [_answer(rejected)]}
+
+
+def _asked_of_both(one: SubjectFacts, other: SubjectFacts) -> SubjectFacts | None:
+    """The one of both that tells what they were asked; None where that is not the same.
+
+    A shadow was asked what its source was, and tells all of it: of a job only what was submitted is kept, without the template.
+    """
+    if one.source is not None and one.source in {other.subject, other.source}:
+        return one
+    if other.source is not None and other.source == one.subject:
+        return other
+    return one if _prompt(one) == _prompt(other) else None
 
 
 def is_usable(facts: SubjectFacts) -> bool:

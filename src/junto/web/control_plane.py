@@ -19,6 +19,7 @@ from junto.web.routes import (
     chat,
     clients,
     councils,
+    datasets,
     explain,
     health,
     home,
@@ -69,6 +70,7 @@ def build_control_plane(services: WebServices) -> FastAPI:
         agent_messages,
         chat,
         councils,
+        datasets,
         metrics,
         admin,
     ):

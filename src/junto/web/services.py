@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from junto.catalog.tasks import Routes
     from junto.core.secret import Secret
     from junto.council.library import CouncilLibrary
+    from junto.evals.exporting import Datasets
     from junto.gateway.heartbeat import Heartbeats
     from junto.gateway.loading import Loader
     from junto.gateway.permit import Permit
@@ -89,3 +90,4 @@ class WebServices:
     channels: Mapping[str, App]  # by path; whoever asks there proves by a signature who it is
     visitors: Visitors
     chat: App  # the sockets of the web chat
+    datasets: Datasets

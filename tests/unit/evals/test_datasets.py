@@ -111,6 +111,14 @@ def test_answers_to_different_questions_and_the_same_answer_twice_prefer_nothing
     assert preference_row(facts("Paris."), facts(" Paris.\n")) is None
 
 
+def test_a_shadow_tells_what_its_job_was_asked_with_the_template_that_the_job_does_not_keep() -> None:
+    job = facts("Paris.", ("user", "Capital of France?"), subject=subject("job_1", SubjectKind.JOB))
+    shadow = facts("Lyon.", subject=subject("sh_1", SubjectKind.SHADOW), source=job.subject)
+    other = facts("Nice.", subject=subject("sh_2", SubjectKind.SHADOW), source=job.subject)
+    rows = [preference_row(job, shadow), preference_row(shadow, job), preference_row(shadow, other)]
+    assert [row and [said["role"] for said in row["prompt"]] for row in rows] == [["system", "user"]] * 3
+
+
 def test_a_subject_is_scored_by_the_mean_of_its_scores() -> None:
     rows = [score_of("a", 5), score_of("a", 2, "2"), score_of("b", 4)]
     assert scored(rows) == [Scored(subject("a"), 3.5), Scored(subject("b"), 4.0)]
