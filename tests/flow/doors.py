@@ -6,6 +6,7 @@ belongs to one client, where `thing` makes such a thing for a holder of a key an
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ class Who(StrEnum):
     CALLER = "caller"  # a client with the scope, or the administrator
     ACCOUNT = "account"  # the same, each for what is its own; the administrator for everyone's
     ADMIN = "admin"
-    VISITOR = "visitor"  # whoever has a session of the web chat, which no key is
+    VISITOR = "visitor"  # whoever has a session of the web chat, or a score link, which no key is
     NOBODY = "nobody"
 
 
@@ -87,6 +88,33 @@ def a_job(junto: RunningJunto, holder: Holder) -> Mapping[str, str]:
 
 
 JOB = account(ApiScope.JOBS, thing=a_job)
+
+
+def a_subject(make: Maker, name: str) -> Maker:
+    """The same thing under the name that it has where it is scored."""
+
+    def made(junto: RunningJunto, holder: Holder) -> Mapping[str, str]:
+        return {"subject_id": make(junto, holder)[name]}
+
+    return made
+
+
+def an_exchange(junto: RunningJunto, holder: Holder) -> Mapping[str, str]:
+    """A request of that holder's, answered and stored."""
+    headers = {"authorization": f"Bearer {holder.key}", "x-junto-sensitivity": "public"}
+    body = {"model": "gpt-test", "messages": [{"role": "user", "content": "Who?"}]}
+    answer = junto.http.post("/v1/chat/completions", json=body, headers=headers).raise_for_status()
+    exchange_id = answer.headers["x-junto-request-id"]
+    deadline = time.monotonic() + 10
+    while junto.http.get(f"/admin/responses/{exchange_id}", headers=junto.admin).status_code == 404:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return {"exchange_id": exchange_id}
+
+
+_SCORE = {"score": 4}
+SCORED_JOB = account(ApiScope.JOBS, thing=a_subject(a_job, "job_id"), body=_SCORE)
+SCORED_EXCHANGE = account(ApiScope.INFERENCE, thing=a_subject(an_exchange, "exchange_id"), body=_SCORE)
 
 DOORS: dict[Route, Door] = {
     ("GET", "/"): OPEN,
@@ -176,6 +204,17 @@ DOORS: dict[Route, Door] = {
     ("GET", "/jobs/{job_id}"): JOB,
     ("GET", "/jobs/{job_id}/events"): JOB,
     ("DELETE", "/jobs/{job_id}"): JOB,
+    ("POST", "/jobs/{job_id}/eval-link"): JOB,
+    ("POST", "/jobs/{job_id}/eval"): Door(who=Who.VISITOR, body={"token": "t" * 43, **_SCORE}),
+    ("POST", "/eval/jobs/{subject_id}/score"): SCORED_JOB,
+    ("GET", "/eval/jobs/{subject_id}/scores"): SCORED_JOB,
+    ("POST", "/eval/exchanges/{subject_id}/score"): SCORED_EXCHANGE,
+    ("GET", "/eval/exchanges/{subject_id}/scores"): SCORED_EXCHANGE,
+    ("POST", "/eval/shadows/{subject_id}/score"): ADMIN,
+    ("GET", "/eval/shadows/{subject_id}/scores"): ADMIN,
+    ("GET", "/eval/review"): ADMIN,
+    ("POST", "/eval/review/{pair_id}"): ADMIN,
+    ("GET", "/eval/compare"): ADMIN,
     ("POST", "/tenants"): ADMIN,
     ("GET", "/tenants"): ADMIN,
     ("PATCH", "/tenants/{tenant_id}"): ADMIN,

@@ -15,6 +15,8 @@ from junto.bootstrap.agent_jobs import AgentOptions, open_handler
 from junto.bootstrap.channels import open_channels
 from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.datasets import datasets_of
+from junto.bootstrap.evals import EvalOptions, EvalParts, open_evals
+from junto.bootstrap.evidence import open_evidence
 from junto.bootstrap.ids import id_maker
 from junto.bootstrap.jobs import JobOptions, JobParts, admitting, open_jobs, works_here
 from junto.bootstrap.node import Given, open_node
@@ -56,6 +58,7 @@ class Services:
     jobs: JobParts
     agents: Agents
     agent_handler: Handler
+    evals: EvalParts
     new_admin_key: str | None
     keep_admin_key: Callable[[], None]
 
@@ -72,6 +75,7 @@ async def build(
     jitter: Callable[[], float] = random.random,
     job_options: JobOptions | None = None,
     agent_options: AgentOptions | None = None,
+    eval_options: EvalOptions | None = None,
 ) -> AsyncIterator[Services]:
     """A running Junto. `read_settings` is how a reload reads the configuration again; without `beat` nobody is probed."""
     given = Given(
@@ -97,24 +101,33 @@ async def build(
             works=works_here(settings),
             options=job_options,
         )
+        evals = await open_evals(settings, given, node, stack, options=eval_options)
         channels = open_channels(settings, given, stack)
         handler = open_handler(settings, node, jobs, stack, channels.deliver, agent_options)
         chat = open_webchat(settings, given, node, handler, stack)
         yield Services(
-            app=build_app(_web_services(given, node, jobs, handler, channels, chat)),
+            app=build_app(_web_services(settings, given, node, jobs, handler, channels, chat, evals)),
             operation=node.operation,
             pipeline=node.pipeline,
             heartbeats=node.operation.heartbeats,
             jobs=jobs,
             agents=node.agents,
             agent_handler=handler,
+            evals=evals,
             new_admin_key=node.admin_key.new,
             keep_admin_key=partial(node.admin_key.keep, settings.data_dir),
         )
 
 
 def _web_services(  # noqa: PLR0917  what it is made of
-    given: Given, node: Node, jobs: JobParts, handler: Handler, channels: OpenChannels, chat: OpenWebChat
+    settings: Settings,
+    given: Given,
+    node: Node,
+    jobs: JobParts,
+    handler: Handler,
+    channels: OpenChannels,
+    chat: OpenWebChat,
+    evals: EvalParts,
 ) -> WebServices:
     operation, storage, observing = node.operation, node.storage, node.observing
     return WebServices(
@@ -156,5 +169,7 @@ def _web_services(  # noqa: PLR0917  what it is made of
         channels=channels.endpoints(node, given, handler.accept, id_maker(given.clock)),
         visitors=chat.visitors,
         chat=chat.sockets,
+        evals=evals.services,
+        evidence=open_evidence(settings, storage.sessions, given.clock),
         datasets=datasets_of(node, given.clock),
     )

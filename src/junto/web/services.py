@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from junto.catalog.tasks import Routes
     from junto.core.secret import Secret
     from junto.council.library import CouncilLibrary
+    from junto.evals.compare import Comparison
     from junto.evals.exporting import Datasets
+    from junto.evals.links import Links
+    from junto.evals.review import Review
+    from junto.evals.scoring import Scoring
     from junto.gateway.heartbeat import Heartbeats
     from junto.gateway.loading import Loader
     from junto.gateway.permit import Permit
@@ -29,14 +33,18 @@ if TYPE_CHECKING:
     from junto.jobs.following import Follower
     from junto.jobs.service import Jobs
     from junto.ports.clock import Clock
+    from junto.ports.figures import FigureStore
     from junto.ports.money import MoneyStore
     from junto.ports.observer import RefusalObserver
     from junto.ports.routes import RecordedTraffic
+    from junto.ports.scores import ScoreStore
     from junto.ports.stores import ExchangeStore, Recorder
+    from junto.ports.subjects import SubjectStore
     from junto.ports.summaries import SummaryStore
     from junto.ports.webhooks import WebhookStore
     from junto.prompts.library import PromptLibrary
     from junto.web.asgi import App
+    from junto.web.eval_services import EvalServices
     from junto.web.outbox import Outbox
 
 
@@ -46,6 +54,19 @@ class Build:
 
     version: str
     git_sha: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of models: what they did, and how good people and judges found it."""
+
+    subjects: SubjectStore
+    scores: ScoreStore
+    figures: FigureStore
+    scoring: Scoring
+    links: Links
+    review: Review
+    comparison: Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,4 +111,6 @@ class WebServices:
     channels: Mapping[str, App]  # by path; whoever asks there proves by a signature who it is
     visitors: Visitors
     chat: App  # the sockets of the web chat
+    evals: EvalServices
     datasets: Datasets
+    evidence: Evidence

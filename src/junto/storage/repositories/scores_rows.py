@@ -42,7 +42,7 @@ _VERDICT: Final = (
 
 async def write_score(session: Session, score: NewScore) -> SavedScore:
     """Write a score down, in the place of the same author's."""
-    row = {
+    row: dict[str, Any] = {
         "tenant_id": score.subject.tenant_id,
         "id": score.id,
         "subject_kind": score.subject.kind.value,
@@ -67,7 +67,7 @@ async def write_score(session: Session, score: NewScore) -> SavedScore:
 async def write_verdict(session: Session, verdict: NewVerdict) -> SavedVerdict:
     """Write a verdict down, in the place of the same author's. A pair is kept in the order of its ids."""
     verdict = in_order(verdict)
-    row = {
+    row: dict[str, Any] = {
         "tenant_id": verdict.first.tenant_id,
         "id": verdict.id,
         "task_type": verdict.task_type,

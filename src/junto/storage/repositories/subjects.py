@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from junto.storage.sealing import Sealer
     from junto.storage.sessions import Scope, Session, Sessions
 
+type _Key = tuple[str | None, str]  # tenant, or any; and id
+type _Asked = tuple[SubjectKind, list[_Key]]
+
 _UNREADABLE: Final = (JuntoError, UpstreamFailure, msgspec.MsgspecError, ValueError)
 _TEXTS: Final = ("request_codec", "request", "answer_codec", "answer")
 
@@ -61,13 +64,13 @@ class StoredSubjects:
         return found[0] if found else None
 
     async def find_many(self, subjects: Sequence[Subject], *, texts: bool = True) -> Mapping[Subject, SubjectFacts]:
-        asked = [(kind, [(each.tenant_id, each.id) for each in subjects if each.kind is kind]) for kind in SubjectKind]
+        asked: list[_Asked] = [
+            (kind, [(each.tenant_id, each.id) for each in subjects if each.kind is kind]) for kind in SubjectKind
+        ]
         found = await self._read(OPERATOR, asked, texts=texts)
         return {facts.subject: facts for facts in found}
 
-    async def _read(
-        self, scope: Scope, asked: Sequence[tuple[SubjectKind, list[tuple[str | None, str]]]], *, texts: bool
-    ) -> list[SubjectFacts]:
+    async def _read(self, scope: Scope, asked: Sequence[_Asked], *, texts: bool) -> list[SubjectFacts]:
         rows: list[tuple[SubjectKind, RowMapping]] = []
         async with self._transaction(scope, reading=True) as session:
             sealer = session.sealer
@@ -83,7 +86,7 @@ class StoredSubjects:
         )
 
 
-def _jobs(session: Session, keys: list[tuple[str | None, str]], *, texts: bool) -> Select[Any]:
+def _jobs(session: Session, keys: list[_Key], *, texts: bool) -> Select[Any]:
     table = JOBS.c
     names = ("tenant_id", "id", "client_id", "task_type", "sensitivity", "status", "model_used", "backend")
     columns = [table[name] for name in (*names, "prompt_version", "created_ms", "started_ms")]
@@ -91,7 +94,7 @@ def _jobs(session: Session, keys: list[tuple[str | None, str]], *, texts: bool) 
     return select(*columns, *bodies).where(session.within(JOBS), _among(table.tenant_id, table.id, keys))
 
 
-def _exchanges(session: Session, keys: list[tuple[str | None, str]], *, texts: bool) -> Select[Any]:
+def _exchanges(session: Session, keys: list[_Key], *, texts: bool) -> Select[Any]:
     table = EXCHANGES.c
     names = ("tenant", "id", "client_id", "task_type", "sensitivity", "outcome", "model", "backend", "prompt_version")
     more = ("started_ms", "job_id", "wire", "answer_wire", "answer_stream", "truncated", "request_bytes")
@@ -108,7 +111,7 @@ def _exchanges(session: Session, keys: list[tuple[str | None, str]], *, texts: b
     )
 
 
-def _shadows(session: Session, keys: list[tuple[str | None, str]], *, texts: bool) -> Select[Any]:
+def _shadows(session: Session, keys: list[_Key], *, texts: bool) -> Select[Any]:
     table = SHADOWS.c
     names = ("tenant_id", "id", "client_id", "task_type", "sensitivity", "status", "model", "model_used", "backend")
     more = ("source_kind", "source_id", "wire", "prompt_version", "created_ms")
@@ -117,9 +120,7 @@ def _shadows(session: Session, keys: list[tuple[str | None, str]], *, texts: boo
     return select(*columns, *bodies).where(session.within(SHADOWS), _among(table.tenant_id, table.id, keys))
 
 
-def _among(
-    tenant: ColumnElement[str], id_: ColumnElement[str], keys: list[tuple[str | None, str]]
-) -> ColumnElement[bool]:
+def _among(tenant: ColumnElement[str], id_: ColumnElement[str], keys: list[_Key]) -> ColumnElement[bool]:
     """Rows of those keys; a key without a tenant is of any."""
     if any(tenant_id is None for tenant_id, _ in keys):
         return id_.in_([each for _, each in keys])
