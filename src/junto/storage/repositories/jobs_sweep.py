@@ -19,6 +19,7 @@ from junto.storage.repositories.jobs_rows import HEAD, Transactions, end_attempt
 from junto.storage.sessions import OPERATOR
 from junto.storage.tables.jobs import IDEMPOTENCY, JOB_ATTEMPTS, JOBS, OUTBOX, TRIAGE_DECISIONS
 from junto.storage.tables.money import RESERVATIONS
+from junto.storage.tables.speech import OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,6 +136,7 @@ class StoredSweep:
                 (IDEMPOTENCY, IDEMPOTENCY.c.job_id),
                 (OUTBOX, OUTBOX.c.job_id),
                 (TRIAGE_DECISIONS, TRIAGE_DECISIONS.c.job_id),
+                (OUTPUTS, OUTPUTS.c.job_id),
                 (JOBS, JOBS.c.id),
             ):
                 # The pairs say which; the two lists are there for SQLite, which finds pairs by no index.

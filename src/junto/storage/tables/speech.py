@@ -16,7 +16,6 @@ OUTPUTS = Table(
     text("client_id"),
     count("number"),  # of the chapter, from 1; 0 for a text in one piece
     count("fence"),  # of the claim that made it
-    text("title"),
     text("voice"),
     text("content_type"),
     count("characters"),

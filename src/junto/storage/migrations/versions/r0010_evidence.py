@@ -70,6 +70,7 @@ def _shadows() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "id", name="pk_shadows"),
     )
     op.create_index("ix_shadows_age", "shadows", ["created_ms"])
+    op.create_index("ix_shadows_id", "shadows", ["id"])
     op.create_index("ix_shadows_task", "shadows", ["task_type", "created_ms"])
     op.create_index("ix_shadows_waiting", "shadows", ["created_ms", "id"], sqlite_where=waits, postgresql_where=waits)
     op.create_table(
@@ -255,6 +256,7 @@ def _figures() -> None:
         sa.Column("updated_ms", sa.BigInteger, nullable=False),
         sa.Column("decided_ms", sa.BigInteger, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_proposals"),
+        sa.UniqueConstraint("task_type", "incumbent", "candidate", "route_version", name="uq_proposals_task_type_incumbent_candidate_route_version"),
     )
     op.create_index("ix_proposals_task", "proposals", ["task_type", "id"])
 
@@ -268,7 +270,6 @@ def _outputs() -> None:
         sa.Column("client_id", sa.Text, nullable=False),
         sa.Column("number", sa.BigInteger, nullable=False),
         sa.Column("fence", sa.BigInteger, nullable=False),
-        sa.Column("title", sa.Text, nullable=False),
         sa.Column("voice", sa.Text, nullable=False),
         sa.Column("content_type", sa.Text, nullable=False),
         sa.Column("characters", sa.BigInteger, nullable=False),
