@@ -17,8 +17,10 @@ from junto.telemetry.sampled import Sampled
 from junto.telemetry.work import WorkMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from contextlib import AsyncExitStack
+
+    from prometheus_client.metrics_core import Metric
 
     from junto.bootstrap.reload import Operation
     from junto.bootstrap.storage import Storage
@@ -35,6 +37,7 @@ class Observing:
     observer: Observers
     scrape: Callable[[], Awaitable[bytes]] | None
     summaries: SummaryStore
+    add_families: Callable[[Callable[[], Iterable[Metric]]], None]  # of what is opened later
 
 
 async def open_observing(
@@ -54,7 +57,12 @@ async def open_observing(
     watching = [each for each in (log, tracing) if each is not None]
     traced = [tracing] if tracing is not None else []
     if not settings.metrics.enabled:
-        return Observing(observer=Observers(*watching, swaps=traced, jobs=traced), scrape=None, summaries=summaries)
+        return Observing(
+            observer=Observers(*watching, swaps=traced, jobs=traced),
+            scrape=None,
+            summaries=summaries,
+            add_families=lambda _: None,
+        )
     pending = Sampled(summaries.pending_by_priority, clock=clock)
     metrics = _metrics(build, operation, storage)
     work = WorkMetrics(pending=lambda: pending.value)
@@ -71,7 +79,7 @@ async def open_observing(
     observer = Observers(
         metrics, *watching, swaps=(work, *traced), refusals=(work,), jobs=(work, *traced), councils=(councils,)
     )
-    return Observing(observer=observer, scrape=scrape, summaries=summaries)
+    return Observing(observer=observer, scrape=scrape, summaries=summaries, add_families=metrics.add)
 
 
 def _metrics(build: Build, operation: Operation, storage: Storage) -> Metrics:

@@ -22,6 +22,7 @@ from junto.storage.repositories.conversations_rows import purge_conversations
 from junto.storage.repositories.figures import purge_figures
 from junto.storage.repositories.ledger import LedgerWriter
 from junto.storage.repositories.rollups import Rollups
+from junto.storage.repositories.shadows import ShadowIntake, purge_shadows
 from junto.storage.retention import Retention
 from junto.storage.sealing import Sealer
 from junto.storage.secret_name import keep_or_refuse
@@ -42,12 +43,14 @@ _PATIENCE_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """What the rest of Junto uses of it."""
+    """What the rest of Junto uses of it. `start_flushing` once it is known which exchanges have shadows: a journal that was left behind has some."""
 
     journal: Journal
     database: Database
     sessions: Sessions
     exchanges: StoredExchanges
+    intake: ShadowIntake
+    start_flushing: Callable[[], None]
     replayed: Callable[[], bool]  # whether what an earlier process left in the journal is in the database
 
     async def answers(self) -> bool:
@@ -91,21 +94,25 @@ async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) 
     await stack.enter_async_context(database)
     sessions = Sessions(database, sealer=sealer)
     await keep_or_refuse(sessions, None if sealer is None else sealer.name)
+    intake = ShadowIntake()
     writer = ExchangeWriter(
         sessions,
         compress=settings.storage.compress,
         along=[LedgerWriter().post],
-        of_new=[Rollups().count],
+        of_new=[Rollups().count, intake.post],
         sealer=sealer,
     )
     flusher = Flusher(journal, writer)
-    flusher.start()
     stack.push_async_callback(flusher.stop)
     retention = Retention(
         sessions,
         clock,
         days=settings.storage.retention_days,
-        along=[partial(purge_conversations, sessions), partial(purge_figures, sessions)],
+        along=[
+            partial(purge_conversations, sessions),
+            partial(purge_figures, sessions),
+            purge_shadows(sessions, settings.storage.retention_days),
+        ],
     )
     retention.start()
     stack.push_async_callback(retention.stop)
@@ -121,5 +128,7 @@ async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) 
         database=database,
         sessions=sessions,
         exchanges=exchanges,
+        intake=intake,
+        start_flushing=flusher.start,
         replayed=lambda: flusher.stored + flusher.refused >= left,
     )

@@ -17,6 +17,7 @@ import structlog
 
 from junto.bootstrap.agent_jobs import open_handler
 from junto.bootstrap.clock import SystemClock
+from junto.bootstrap.evals import open_evals
 from junto.bootstrap.jobs import JobOptions, JobParts, open_jobs
 from junto.bootstrap.node import Given, Node, open_node
 from junto.core.errors import JuntoError
@@ -68,6 +69,7 @@ async def build_worker(
             works=True,
             options=options,
         )
+        await open_evals(settings, given, node, stack)
         open_handler(settings, node, parts, stack, {})  # what a server that is gone has accepted is answered here too
         yield node, parts
 

@@ -55,6 +55,7 @@ SHADOWS = Table(
     Index("ix_shadows_waiting", "created_ms", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
     Index("ix_shadows_task", "task_type", "created_ms"),
     Index("ix_shadows_age", "created_ms"),
+    Index("ix_shadows_id", "id"),
 )
 
 SHADOW_DAYS = Table(
@@ -235,5 +236,6 @@ PROPOSALS = Table(
     count("updated_ms"),
     maybe_count("decided_ms"),
     PrimaryKeyConstraint("id"),
+    UniqueConstraint("task_type", "incumbent", "candidate", "route_version"),
     Index("ix_proposals_task", "task_type", "id"),
 )

@@ -1,0 +1,16 @@
+"""What the endpoints of evidence are given by the composition root. Values and callables only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from junto.ports.shadows import ShadowPages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalServices:
+    """Everything that these endpoints use beside WebServices."""
+
+    shadows: ShadowPages
