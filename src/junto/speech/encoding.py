@@ -125,7 +125,7 @@ class _Mp3:
         return bytes(self._opened().encode(pcm[:whole])) if whole else b""
 
     def finish(self) -> bytes:
-        return bytes(self._opened().flush())
+        return b"" if self._lame is None else bytes(self._lame.flush())  # LAME will not end what it has not begun
 
     def front(self) -> bytes:
         return b""  # frames of one size: their number is the length

@@ -91,7 +91,10 @@ class SpeakingEngine:
         task = asyncio.create_task(self._speaker.say(sentence, voice, speed), name=f"speech {self.name}")
         self._work.add(task)
         task.add_done_callback(self._said)
-        return await asyncio.shield(task)
+        await asyncio.wait({task})  # who stops waiting leaves it to its end
+        if task.cancelled():
+            raise UpstreamFailed("The speech engine was stopped.")
+        return task.result()
 
     def _said(self, task: asyncio.Task[bytes]) -> None:
         self._work.discard(task)

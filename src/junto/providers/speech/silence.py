@@ -28,7 +28,7 @@ def trimmed(pcm: bytes, sample_rate: int, sentence: str) -> bytes:
     after = _AFTER_SENTENCE if sentence.endswith(_ENDS) else _AFTER_CLAUSE
     start = max(0, first - int(_BEFORE * sample_rate))
     end = last + int(after * sample_rate)
-    return pcm[2 * start : 2 * end] + bytes(2 * max(0, end - len(samples)))
+    return pcm[2 * start : 2 * min(end, len(samples))] + bytes(2 * max(0, end - len(samples)))
 
 
 def _samples(pcm: bytes) -> memoryview[int] | array[int]:
