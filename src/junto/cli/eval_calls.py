@@ -31,7 +31,7 @@ _MOST_WAITS: Final = 5
 _LONGEST_WAIT: Final = 60.0  # seconds: a budget that is used up until tomorrow is a failure, not a wait
 _NOT_YET: Final = 40  # looks for an exchange on its way to the database, which takes it within a second
 _LOOK_AGAIN: Final = 0.25
-_STATUS_NOT_FOUND: Final = 404
+_NOT_FOUND: Final = "not_found"
 
 
 class ManyCalls:
@@ -70,6 +70,7 @@ class Asking:
     judge: str | None = None
     judge_key: str | None = None  # where it is another than that of the questions
     rubric: str | None = None
+    allow_same_family: bool = False
 
     @property
     def headers(self) -> dict[str, str]:
@@ -122,15 +123,17 @@ class Caller:
         body: dict[str, Any] = {"mode": "pointwise", "judges": [self._asking.judge], "subject": subject}
         if self._asking.rubric:
             body["rubric"] = self._asking.rubric
-        try:
-            for _ in range(_NOT_YET):
-                response = await self._calls.post(_JUDGE, body, credentials(self._asking.judge_key))
-                if response.status_code != _STATUS_NOT_FOUND:
-                    break
-                await self._sleep(_LOOK_AGAIN)
-            return judged(outcome, json_of(response, self._calls.url))
-        except RemoteError as error:
-            return replace(outcome, judge_failure=str(error))
+        if self._asking.allow_same_family:
+            body["allow_same_family"] = True
+        headers = credentials(self._asking.judge_key)
+        for looks in range(_NOT_YET):
+            try:
+                return judged(outcome, json_of(await self._calls.post(_JUDGE, body, headers), self._calls.url))
+            except RemoteError as error:
+                if error.code != _NOT_FOUND or looks == _NOT_YET - 1:
+                    return replace(outcome, judge_failure=str(error))
+            await self._sleep(_LOOK_AGAIN)
+        return outcome
 
 
 def pause_of(response: httpx2.Response) -> float | None:

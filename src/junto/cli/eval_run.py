@@ -39,6 +39,9 @@ def run(
         str | None, typer.Option(help="A model that scores each answer 1 to 5; needs the admin key.")
     ] = None,
     rubric: Annotated[str | None, typer.Option(help="What the judge looks for.")] = None,
+    same_family: Annotated[
+        bool, typer.Option("--allow-same-family", help="Let the judge score models of its own family.")
+    ] = False,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="How many calls at once.")] = 4,
     system: Annotated[str | None, typer.Option(help="Instructions before every case.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, max=2, help="Else the model's own.")] = None,
@@ -69,6 +72,7 @@ def run(
         judge=judge,
         judge_key=admin_key,
         rubric=rubric,
+        allow_same_family=same_family,
     )
     outcomes: list[Outcome] = []
     with _results(out, force=force) as results:

@@ -48,10 +48,11 @@ class Junto:
             response = self._client.get(self.url + path, params=given(**params))
         return json_of(response, self.url)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The JSON that answers a JSON body."""
+    def post(self, path: str, body: Mapping[str, Any], *, waits: bool = False) -> Any:
+        """The JSON that answers a JSON body; `waits` for as long as a model may take."""
         with told_at(self.url):
-            response = self._client.post(self.url + path, json=body)
+            timeout = _ANSWER_TIMEOUT if waits else _TIMEOUT
+            response = self._client.post(self.url + path, json=body, timeout=timeout)
         return json_of(response, self.url)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:

@@ -211,13 +211,14 @@ def test_the_judge_reads_the_recorded_exchange_with_the_admin_key(cases: Path) -
     judgement = {"score": 4, "reason": "Right.", "cost_usd": "0.001"}
     fake = junto(eval_judge=said(judgement))
     keys = {"JUNTO_API_KEY": "jt_client", "JUNTO_ADMIN_KEY": "jt_admin"}
-    result = evaluate(fake, cases, "--judge", "m", "--rubric", "Is it right?", env=keys)
+    result = evaluate(fake, cases, "--judge", "m", "--rubric", "Is it right?", "--allow-same-family", env=keys)
     assert result.exit_code == 0, result.stderr
     assert asked(fake, "/eval/judge")[0] == {
         "mode": "pointwise",
         "judges": ["m"],
         "subject": {"kind": "exchange", "id": "req_1"},
         "rubric": "Is it right?",
+        "allow_same_family": True,
     }
     keys_sent = {(one.url.path, one.headers["authorization"]) for one in fake.asked}
     assert (CHAT, "Bearer jt_client") in keys_sent
@@ -287,6 +288,13 @@ async def test_an_exchange_that_is_not_in_the_database_yet_is_looked_for_again()
     missing = refused(404, "not_found", "There is no exchange req_1.")
     outcome, slept = await put([chat(), missing, said({"score": 3})], Asking(task="t", judge="m"))
     assert (outcome.score, outcome.judge_failure, slept) == (3.0, "", [0.25])
+
+
+@pytest.mark.anyio
+async def test_a_judge_that_there_is_not_is_not_looked_for_again() -> None:
+    unknown = refused(404, "model_not_found", "There is no model m.")
+    outcome, slept = await put([chat(), unknown], Asking(task="t", judge="m"))
+    assert (outcome.judge_failure, slept) == ("There is no model m.", [])
 
 
 @pytest.mark.anyio
