@@ -10,13 +10,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from junto.bootstrap.ids import id_maker
+from junto.bootstrap.judges import open_judges
 from junto.core.ids import record_id
 from junto.evals.choosing import Choosing
+from junto.evals.judge_runs import JudgePace
 from junto.evals.shadowing import Pace, Shadowing
 from junto.evals.standing import Standing
 from junto.gateway.replays import PipelineReplays
+from junto.storage.folding import answer_folder
+from junto.storage.repositories.scores import StoredScores
 from junto.storage.repositories.shadows import StoredShadowWork
 from junto.storage.repositories.shadows_rows import StoredShadowPages
+from junto.storage.repositories.subjects import StoredSubjects
 from junto.telemetry.shadows import ShadowMetrics
 from junto.web.eval_services import EvalServices
 from junto.web.wires import INFERENCE
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from junto.bootstrap.node import Given, Node
+    from junto.evals.judges import Judges
     from junto.evals.standing import StandingOf
     from junto.ports.clock import Clock
     from junto.settings.model import Settings
@@ -36,6 +42,7 @@ class EvalOptions:
     """What a test brings along: how long things take."""
 
     shadows: Pace = field(default_factory=Pace)
+    judges: JudgePace = field(default_factory=JudgePace)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +63,9 @@ async def open_evals(
     replays = replays_of(given, node)
     standing = standing_of(node)
     shadowing = _open_shadows(settings, given, node, stack, replays, standing, options.shadows)
+    judges = _open_judges(given, node, stack, replays, standing, options.judges)
     return EvalParts(
-        services=EvalServices(shadows=StoredShadowPages(node.storage.sessions)),
+        services=EvalServices(shadows=StoredShadowPages(node.storage.sessions), judges=judges),
         replays=replays,
         standing=standing,
         shadowing=shadowing,
@@ -133,3 +141,16 @@ def _open_shadows(  # noqa: PLR0917  what it is made of
     shadowing.start()
     stack.push_async_callback(shadowing.stop)
     return shadowing
+
+
+def _open_judges(  # noqa: PLR0917  what it is made of
+    given: Given,
+    node: Node,
+    stack: AsyncExitStack,
+    replays: PipelineReplays,
+    standing: StandingOf,
+    pace: JudgePace,
+) -> Judges:
+    sessions, wires = node.storage.sessions, {wire.name: wire for wire in INFERENCE.values()}
+    subjects = StoredSubjects(sessions, wires=wires, fold_answer=answer_folder(wires))
+    return open_judges(node, given.clock, stack, replays, standing, subjects, StoredScores(sessions), pace)

@@ -20,6 +20,7 @@ from junto.storage.journal import Journal
 from junto.storage.lock import DataDirLock
 from junto.storage.repositories.conversations_rows import purge_conversations
 from junto.storage.repositories.figures import purge_figures
+from junto.storage.repositories.judging import purge_judgements
 from junto.storage.repositories.ledger import LedgerWriter
 from junto.storage.repositories.rollups import Rollups
 from junto.storage.repositories.shadows import ShadowIntake, purge_shadows
@@ -111,6 +112,7 @@ async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) 
         along=[
             partial(purge_conversations, sessions),
             partial(purge_figures, sessions),
+            partial(purge_judgements, sessions, days=settings.storage.retention_days),
             purge_shadows(sessions, settings.storage.retention_days),
         ],
     )

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from junto.core.errors import Conflict, InvalidField, NotFound
+from junto.core.sensitivity import parse_sensitivity, strictest
 from junto.evals.jury import Case
 from junto.ports.subjects import Subject, SubjectKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from junto.evals.jury import Asked
+    from junto.evals.standing import StandingOf
     from junto.ports.judging import Judgement
     from junto.ports.subjects import SubjectFacts, SubjectStore
-
-type Consent = Callable[[str, str], bool]
-"""Whether a client, by its id, of a tenant, by that one's, lets its internal content be read in the cloud now."""
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -31,9 +28,9 @@ class Named(msgspec.Struct, frozen=True):
 class Cases:
     """Makes cases."""
 
-    def __init__(self, subjects: SubjectStore, consent: Consent) -> None:
+    def __init__(self, subjects: SubjectStore, standing: StandingOf) -> None:
         self._subjects = subjects
-        self._consent = consent
+        self._standing = standing
 
     async def of(self, id: str, asked: Asked, named: Named, other: Named | None = None) -> Case:
         """The case of what is named. Raises NotFound, and Conflict where there is nothing that could be judged."""
@@ -55,13 +52,24 @@ class Cases:
         return _there(await self._subjects.find_anywhere(named.kind, named.id))
 
     def _case(self, id: str, asked: Asked, facts: SubjectFacts | None, other: SubjectFacts | None) -> Case:
-        case = Case(id=id, asked=asked, facts=_there(facts), other=other)
-        for each in case.both:
+        facts = _there(facts)
+        both = (facts,) if other is None else (facts, other)
+        for each in both:
             _check(each)
         if other is not None:
-            _check_pair(case.facts, other)
-        allowed = all(self._consent(each.client_id, each.subject.tenant_id) for each in case.both)
-        return msgspec.structs.replace(case, allow_cloud=allowed)
+            _check_pair(facts, other)
+        standings = [self._standing(each.client_id, each.subject.tenant_id) for each in both]
+        if any(each.refused for each in standings):
+            raise Conflict("The client whose this is, or its tenant, is disabled: it is not judged.")
+        tiers = [each.tier(facts.sensitivity) for each, facts in zip(standings, both, strict=True)]
+        return Case(
+            id=id,
+            asked=asked,
+            facts=facts,
+            other=other,
+            sensitivity=strictest(*map(parse_sensitivity, tiers)).label,
+            allow_cloud=all(each.allow_cloud for each in standings),
+        )
 
 
 def _there(facts: SubjectFacts | None) -> SubjectFacts:

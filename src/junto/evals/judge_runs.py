@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -24,12 +25,9 @@ if TYPE_CHECKING:
     from junto.ports.clock import Clock
     from junto.ports.judging import Decision, Judgement, JudgementStore, RunClaim, RunStore
 
-LEASE_SECONDS: Final = 30.0
-LOOK_SECONDS: Final = 5.0
 _RENEWALS: Final = 3  # within a lease
 _MARGIN: Final = 0.8  # of a lease: after that without a renewal, another process may soon have the run
 _DEADLINE_SECONDS: Final = 600.0  # of one call
-_REST_MS: Final = 30_000  # until a run that nobody had room for is tried again
 _OLDEST_MS: Final = 24 * 3600 * 1000  # of a run that nobody has room for: then its judgements fail
 _ABANDONED_MS: Final = 3600 * 1000
 _ASKED = msgspec.json.Decoder(Asked)
@@ -39,8 +37,17 @@ class _PutBack(Exception):
     """The run is to wait."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgePace:
+    """How long things take, in seconds: a lease, the time between two looks for runs, and the rest of a run that nobody had room for."""
+
+    lease: float = 30.0
+    every: float = 5.0
+    rest: float = 30.0
+
+
 class JudgeRuns:
-    """One for a process. `every` is how often it looks for runs of other processes, in seconds."""
+    """One for a process."""
 
     def __init__(
         self,
@@ -51,9 +58,7 @@ class JudgeRuns:
         cases: Cases,
         clock: Clock,
         worker: str,
-        lease: float = LEASE_SECONDS,
-        every: float = LOOK_SECONDS,
-        rest_ms: int = _REST_MS,
+        pace: JudgePace | None = None,
     ) -> None:
         self._runs = runs
         self._judgements = judgements
@@ -61,9 +66,7 @@ class JudgeRuns:
         self._cases = cases
         self._clock = clock
         self._worker = worker
-        self._lease = lease
-        self._every = every
-        self._rest_ms = rest_ms
+        self._pace = pace or JudgePace()
         self._judges: Judges | None = None
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -104,11 +107,11 @@ class JudgeRuns:
             except Exception:  # noqa: BLE001  whatever it is, other runs must go on
                 self._log.exception("judge_runs_failed")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._every)
+                await asyncio.wait_for(self._woken.wait(), self._pace.every)
 
     async def _take_one(self) -> bool:
         """Work on one run until it is at its end, or no longer this process's; False when there is none."""
-        claim = await self._runs.claim(self._worker, lease_ms=int(self._lease * 1000))
+        claim = await self._runs.claim(self._worker, lease_ms=int(self._pace.lease * 1000))
         if claim is None:
             return False
         work = asyncio.create_task(self._work(claim), name="junto-judge-run")
@@ -123,7 +126,7 @@ class JudgeRuns:
                 task.cancel()
             ended, _ = await asyncio.gather(work, renewing, return_exceptions=True)
             if isinstance(ended, Exception):
-                delay_ms = self._rest_ms
+                delay_ms = int(self._pace.rest * 1000)
                 if not isinstance(ended, _PutBack):
                     self._log.warning("judge_run_stopped", run_id=claim.run.id, error=type(ended).__name__)
             if ended is not None:
@@ -157,11 +160,11 @@ class JudgeRuns:
 
     async def _renewing(self, claim: RunClaim) -> None:
         """Return when the lease is lost."""
-        good_until = self._clock.monotonic() + self._lease * _MARGIN
+        good_until = self._clock.monotonic() + self._pace.lease * _MARGIN
         while self._clock.monotonic() < good_until:
-            await asyncio.sleep(self._lease / _RENEWALS)
+            await asyncio.sleep(self._pace.lease / _RENEWALS)
             asked_at = self._clock.monotonic()
             with contextlib.suppress(Overloaded):
-                if not await self._runs.renew(claim, lease_ms=int(self._lease * 1000)):
+                if not await self._runs.renew(claim, lease_ms=int(self._pace.lease * 1000)):
                     return
-                good_until = asked_at + self._lease * _MARGIN
+                good_until = asked_at + self._pace.lease * _MARGIN

@@ -11,7 +11,9 @@ from junto.evals.families import families_of
 from junto.routing.routes import task_of
 
 if TYPE_CHECKING:
-    from junto.gateway.runtime import Current
+    from collections.abc import Callable
+
+    from junto.catalog.resolve import Snapshot
     from junto.ports.subjects import SubjectFacts
     from junto.routing.facts import DeploymentFacts
 
@@ -24,17 +26,17 @@ class Juror(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bench:
-    """Knows judges by what the catalog has now."""
+    """Knows judges by what the catalog has now; `snapshot` gives it."""
 
-    def __init__(self, current: Current) -> None:
-        self._current = current
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
 
     def juror(self, name: str) -> Juror:
         """The judge of that name: a model, a group or a pinned name. Raises UnknownModel, and InvalidField for what cannot judge."""
         if task_of(name) is not None:
             raise InvalidField(f"{name!r} is a task: a judge is a model, a group or a pinned name.", param="judges")
         try:
-            resolution = self._current.runtime.snapshot.resolve(name)
+            resolution = self._snapshot().resolve(name)
         except UnknownModel as error:
             raise UnknownModel(error.message, param="judges") from error
         candidates = resolution.stages[0].candidates
@@ -48,7 +50,7 @@ class Bench:
 
     def families(self, facts: SubjectFacts) -> frozenset[str]:
         """The families of the model that gave an answer, as it was recorded."""
-        known = self._current.runtime.snapshot.by_key.get(f"{facts.backend}/{facts.model}")
+        known = self._snapshot().by_key.get(f"{facts.backend}/{facts.model}")
         return families_of(facts.model) if known is None else _families(known)
 
 

@@ -8,7 +8,6 @@ import msgspec
 
 from junto.core.errors import InvalidField
 from junto.core.money import usd_from_nano
-from junto.core.sensitivity import parse_sensitivity, strictest
 from junto.evals.rubrics import Rubric
 from junto.evals.verdicts import Mark, majority_of, panel_of, quorum_of
 from junto.ports.judging import Decision, Mode, Status
@@ -42,19 +41,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer, or a pair of them, that is judged. `allow_cloud` is the consent of the clients whose they are."""
+    """One answer, or a pair of them, that is judged, under the strictest tier of what is read.
+
+    `allow_cloud` is the consent, as of now, of the clients whose they are.
+    """
 
     id: str
     asked: Asked
     facts: SubjectFacts
     other: SubjectFacts | None = None
+    sensitivity: str
     allow_cloud: bool = False
-
-    @property
-    def sensitivity(self) -> str:
-        """The strictest tier of what is read."""
-        tiers = [parse_sensitivity(each.sensitivity) for each in self.both]
-        return strictest(*tiers).label
 
     @property
     def both(self) -> tuple[SubjectFacts, ...]:
@@ -125,6 +122,7 @@ def decide(asked: Asked, opinions: Sequence[Opinion]) -> Decision:
     detail: dict[str, Any] = {
         "judges": [_told(one) for one in opinions],
         "quorum": {"needed": asked.needed, "heard": len(heard), "met": len(heard) >= asked.needed},
+        "reason": reasons_of(opinions),
     }
     if len(heard) < asked.needed:
         code, message = _failure(asked, opinions, len(heard))

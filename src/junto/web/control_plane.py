@@ -21,6 +21,7 @@ from junto.web.routes import (
     councils,
     datasets,
     eval_compare,
+    eval_judge,
     eval_review,
     eval_scores,
     eval_shadows,
@@ -79,6 +80,7 @@ def build_control_plane(services: WebServices) -> FastAPI:
         eval_review,
         eval_compare,
         eval_shadows,
+        eval_judge,
         metrics,
         admin,
     ):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from junto.evals.judges import Judges
     from junto.ports.shadows import ShadowPages
 
 
@@ -14,3 +15,4 @@ class EvalServices:
     """Everything that these endpoints use beside WebServices."""
 
     shadows: ShadowPages
+    judges: Judges
