@@ -76,6 +76,25 @@ class CouncilObserver(Protocol):
         """A sitting ended by itself; one whose caller went away did not."""
 
 
+class SpeechEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A text was said aloud, in whole or in part. `milliseconds` is the engine's time; `engine_failed`: it is started again."""
+
+    engine: str
+    voice: str
+    outcome: str  # ok | error | cancelled
+    characters: int
+    audio_ms: int
+    milliseconds: int
+    engine_failed: bool = False
+
+
+class SpeechObserver(Protocol):
+    """Sees speech. The same rules as for an Observer."""
+
+    def speech_ended(self, speech: SpeechEnded) -> None:
+        """An engine is done with a text, however that ended."""
+
+
 class DispatchEnded(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of a worker at a job, from its claim to its end. Times are milliseconds since the epoch."""
 
