@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from junto.bootstrap.ids import id_maker
 from junto.bootstrap.judges import open_judges
+from junto.bootstrap.proposals import OpenProposals, open_proposals
 from junto.core.ids import record_id
 from junto.evals.choosing import Choosing
 from junto.evals.judge_runs import JudgePace
+from junto.evals.promoting import EVERY_SECONDS
 from junto.evals.shadowing import Pace, Shadowing
 from junto.evals.standing import Standing
 from junto.gateway.replays import PipelineReplays
@@ -43,6 +45,7 @@ class EvalOptions:
 
     shadows: Pace = field(default_factory=Pace)
     judges: JudgePace = field(default_factory=JudgePace)
+    proposals_every: float | None = EVERY_SECONDS  # None: only when they are told to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,7 @@ class EvalParts:
     replays: PipelineReplays
     standing: StandingOf
     shadowing: Shadowing
+    proposals: OpenProposals
 
 
 async def open_evals(
@@ -64,11 +68,15 @@ async def open_evals(
     standing = standing_of(node)
     shadowing = _open_shadows(settings, given, node, stack, replays, standing, options.shadows)
     judges = _open_judges(given, node, stack, replays, standing, options.judges)
+    proposals = open_proposals(given, node, stack, every=options.proposals_every)
     return EvalParts(
-        services=EvalServices(shadows=StoredShadowPages(node.storage.sessions), judges=judges),
+        services=EvalServices(
+            shadows=StoredShadowPages(node.storage.sessions), proposals=proposals.proposals, judges=judges
+        ),
         replays=replays,
         standing=standing,
         shadowing=shadowing,
+        proposals=proposals,
     )
 
 

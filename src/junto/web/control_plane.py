@@ -22,6 +22,7 @@ from junto.web.routes import (
     datasets,
     eval_compare,
     eval_judge,
+    eval_proposals,
     eval_review,
     eval_scores,
     eval_shadows,
@@ -81,6 +82,7 @@ def build_control_plane(services: WebServices) -> FastAPI:
         eval_compare,
         eval_shadows,
         eval_judge,
+        eval_proposals,
         metrics,
         admin,
     ):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from junto.evals.judges import Judges
+    from junto.evals.proposals import Proposals
     from junto.ports.shadows import ShadowPages
 
 
@@ -15,4 +16,5 @@ class EvalServices:
     """Everything that these endpoints use beside WebServices."""
 
     shadows: ShadowPages
+    proposals: Proposals
     judges: Judges
