@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from junto.bootstrap.clock import SystemClock
+from junto.evals.exporting import Datasets, Export
 from junto.ports.datasets import EvidenceQuery
 from junto.ports.scores import NewScore, NewVerdict, Via, Winner
-from junto.ports.subjects import Subject, SubjectKind
+from junto.ports.subjects import Said, Subject, SubjectFacts, SubjectKind
 from junto.storage.repositories.datasets import StoredDatasets
 from junto.storage.repositories.scores import StoredScores
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from junto.storage.engine import Database
     from junto.storage.sessions import Sessions
 
 pytestmark = pytest.mark.anyio
@@ -165,3 +168,45 @@ async def test_a_pair_is_decided_in_either_order(sessions: Sessions) -> None:
     assert set(await reader.decided(asked, None)) == {frozenset((one, two))}
     assert set(await reader.decided(asked, Via.JUDGE)) == set()
     assert set(await reader.decided([], None)) == set()
+
+
+async def test_nothing_of_the_database_is_held_while_a_reader_takes_its_time(
+    sessions: Sessions, database: Database
+) -> None:
+    """Between two pieces every connection is back in its pool."""
+    scores = StoredScores(sessions)
+    for number in range(40):
+        await scores.save(score(number, subject(f"s{number:02}"), 5, subject_ms=SystemClock().wall_ms()))
+    datasets = Datasets(StoredDatasets(sessions), Everything(), SystemClock(), allows_confidential=lambda: False)
+    taken: list[int] = []
+    async for piece in datasets.sft(Export(days=3650)):
+        taken.append(piece.count(b"\n"))
+        assert database.reader.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert taken == [16, 16, 8]
+
+
+class Everything:
+    """Every subject, with a question and an answer. Implements SubjectStore as far as data sets need it."""
+
+    async def find_many(self, subjects: Sequence[Subject], *, texts: bool = True) -> Mapping[Subject, SubjectFacts]:
+        return {one: self._facts(one) for one in subjects}
+
+    async def find(self, subject: Subject, *, texts: bool = True) -> SubjectFacts | None:
+        return self._facts(subject)
+
+    async def find_anywhere(self, kind: SubjectKind, subject_id: str, *, texts: bool = True) -> SubjectFacts | None:
+        return self._facts(Subject("default", kind, subject_id))
+
+    def _facts(self, subject: Subject) -> SubjectFacts:
+        return SubjectFacts(
+            subject=subject,
+            task_type="mail",
+            model="m",
+            client_id="c",
+            sensitivity="internal",
+            started_ms=1000,
+            answered=True,
+            has_text=True,
+            messages=(Said("user", "Who?"),),
+            answer=subject.id,
+        )
