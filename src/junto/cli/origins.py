@@ -22,6 +22,7 @@ _VARIABLES: dict[Path, str] = {
     ("redis_url",): "REDIS_URL",
     ("channels", "slack", "bot_token"): "SLACK_BOT_TOKEN",
     ("channels", "slack", "signing_secret"): "SLACK_SIGNING_SECRET",
+    ("speech", "max_chars"): "TTS_MAX_CHARS",
     ("admin_key",): "JUNTO_ADMIN_KEY",
     ("secrets_key",): "JUNTO_SECRETS_KEY",
 }

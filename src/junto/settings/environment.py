@@ -28,6 +28,7 @@ _VARIABLES: Mapping[str, tuple[str, ...]] = {
     "REDIS_URL": ("redis_url",),
     "SLACK_BOT_TOKEN": ("channels", "slack", "bot_token"),
     "SLACK_SIGNING_SECRET": ("channels", "slack", "signing_secret"),
+    "TTS_MAX_CHARS": ("speech", "max_chars"),
 }
 
 

@@ -215,6 +215,24 @@ def _path(value: Any) -> Path:
     raise ValueError("must be a folder")
 
 
+class PiperSettings(_Strict):
+    """The second engine, which runs as a process of its own."""
+
+    enabled: Bool = True
+
+
+class SpeechSettings(_Strict):
+    """Texts that are said aloud; `output_dir` None is `output` in the data directory, `retention_days` None keeps files with their jobs."""
+
+    voice: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
+    max_chars: Annotated[Int, Field(ge=1, le=1_000_000)] = 10_000
+    workers: Annotated[Int, Field(ge=1, le=64)] = 2
+    output_dir: Annotated[Path, PlainValidator(_path)] | None = None
+    voices_dir: Annotated[Path, PlainValidator(_path)] | None = None
+    retention_days: Annotated[Int, Field(ge=1, le=36_500)] | None = None
+    piper: Annotated[PiperSettings, Section] = PiperSettings()
+
+
 type _Rules = Mapping[ModelName, Annotated[tuple[ModelName, ...], Field(strict=False, min_length=1)]]
 
 
@@ -238,6 +256,7 @@ class FileSettings(_Strict):
     storage: Annotated[StorageSettings, Section] = StorageSettings()
     jobs: Annotated[JobsSettings, Section] = JobsSettings()
     evals: Annotated[EvalsSettings, Section] = EvalsSettings()
+    speech: Annotated[SpeechSettings, Section] = SpeechSettings()
     outbound: Annotated[OutboundSettings, Section] = OutboundSettings()
     channels: Annotated[ChannelsSettings, Section] = ChannelsSettings()
     metrics: Annotated[MetricsSettings, Section] = MetricsSettings()
