@@ -23,6 +23,7 @@ from junto.storage.repositories.figures import purge_figures
 from junto.storage.repositories.judging import purge_judgements
 from junto.storage.repositories.ledger import LedgerWriter
 from junto.storage.repositories.rollups import Rollups
+from junto.storage.repositories.scores import purge_links, purge_notes
 from junto.storage.repositories.shadows import ShadowIntake, purge_shadows
 from junto.storage.retention import Retention
 from junto.storage.sealing import Sealer
@@ -112,6 +113,8 @@ async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) 
         along=[
             partial(purge_conversations, sessions),
             partial(purge_figures, sessions),
+            partial(purge_links, sessions),
+            partial(purge_notes, sessions, days=settings.storage.retention_days),
             partial(purge_judgements, sessions, days=settings.storage.retention_days),
             purge_shadows(sessions, settings.storage.retention_days),
         ],

@@ -186,9 +186,14 @@ async def purge_links(sessions: Sessions, *, limit: int) -> int:
         return (await session.execute(delete(SCORE_LINKS).where(table.digest.in_(old)))).rowcount
 
 
-async def purge_notes(sessions: Sessions, *, days: int, limit: int) -> int:
-    """Forget at most so many notes that are older than exchanges are kept: they may quote them. Scores stay; how many went."""
+async def purge_notes(sessions: Sessions, *, days: int | None, limit: int) -> int:
+    """Forget at most so many notes that are older than exchanges are kept: they may quote them. Scores stay; how many went.
+
+    `days` None: exchanges are kept for ever.
+    """
     gone = 0
+    if days is None:
+        return gone
     async with sessions.write(OPERATOR) as session:
         for table in (SCORES, VERDICTS):
             before = session.now_ms - days * DAY_MS
