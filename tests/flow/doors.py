@@ -221,6 +221,8 @@ DOORS: dict[Route, Door] = {
     ("GET", "/eval/jobs/{subject_id}/scores"): SCORED_JOB,
     ("POST", "/eval/exchanges/{subject_id}/score"): SCORED_EXCHANGE,
     ("GET", "/eval/exchanges/{subject_id}/scores"): SCORED_EXCHANGE,
+    ("GET", "/eval/shadows"): ADMIN,
+    ("GET", "/eval/shadows/{shadow_id}"): ADMIN,
     ("POST", "/eval/shadows/{subject_id}/score"): ADMIN,
     ("GET", "/eval/shadows/{subject_id}/scores"): ADMIN,
     ("GET", "/eval/review"): ADMIN,
