@@ -207,7 +207,7 @@ def test_real_work_turns_a_shadow_out_at_once_and_it_is_tried_again(desk: Desk) 
 def test_no_shadow_begins_where_somebody_is_at_work_and_callers_wait_for_none(desk: Desk) -> None:
     desk.route()
     held = Gate()
-    desk.rival.plan(Scripted(text="real", gate=held))
+    desk.rival.plan(Scripted(text="real work", gate=held, gate_after=1))
     direct = {"model": "rival", "messages": [{"role": "user", "content": "real work"}], "stream": True}
     with desk.junto.http.stream("POST", "/v1/chat/completions", json=direct) as streaming:
         for number in range(3):
@@ -244,7 +244,7 @@ def test_consent_that_was_taken_back_meanwhile_is_no_consent(tmp_path: Path) -> 
         desk.route()
         client = desk.client(name="easy", allow_cloud_for_internal=True)
         held = Gate()
-        desk.rival.plan(Scripted(text="busy", gate=held))
+        desk.rival.plan(Scripted(text="busy now", gate=held, gate_after=1))
         direct = {"model": "rival", "messages": [{"role": "user", "content": "public"}], "stream": True}
         headers = {"authorization": f"Bearer {client['api_key']}", "X-Junto-Sensitivity": "public"}
         with desk.junto.http.stream("POST", "/v1/chat/completions", json=direct, headers=headers) as streaming:
@@ -277,7 +277,7 @@ def test_a_days_cap_is_kept_to(tmp_path: Path, fresh_database: dict[str, str]) -
 def test_a_route_that_names_the_candidate_no_more_ends_what_waits(desk: Desk) -> None:
     desk.route()
     held = Gate()
-    desk.rival.plan(Scripted(text="real", gate=held))
+    desk.rival.plan(Scripted(text="real work", gate=held, gate_after=1))
     direct = {"model": "rival", "messages": [{"role": "user", "content": "real work"}], "stream": True}
     with desk.junto.http.stream("POST", "/v1/chat/completions", json=direct) as streaming:
         desk.ask()
