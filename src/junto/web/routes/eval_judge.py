@@ -10,7 +10,6 @@ from pydantic import Field, StrictBool, StrictInt, StrictStr, StringConstraints
 
 from junto.core.errors import InvalidField
 from junto.core.money import usd_from_nano
-from junto.core.periods import instant
 from junto.evals.cases import Named
 from junto.evals.judges import MOST_SUBJECTS, Wanted
 from junto.evals.jury import MOST_JUDGES, Asked
@@ -172,8 +171,8 @@ def _shown(one: Judgement) -> dict[str, Any]:
         "calls": one.calls,
         "tokens": one.tokens,
         "cost_usd": usd_from_nano(one.nano),
-        "created_at": instant(one.created_ms),
-        "finished_at": None if one.finished_ms is None else instant(one.finished_ms),
+        "created_ms": one.created_ms,
+        "finished_ms": one.finished_ms,
     }
 
 
@@ -186,6 +185,6 @@ def _run(run: Run) -> dict[str, Any]:
         "failed": run.failed,
         "cost_usd": usd_from_nano(run.nano),
         "asked": msgspec.json.decode(run.request),
-        "created_at": instant(run.created_ms),
-        "finished_at": None if run.finished_ms is None else instant(run.finished_ms),
+        "created_ms": run.created_ms,
+        "finished_ms": run.finished_ms,
     }
