@@ -56,7 +56,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     avg_tokens_out: float | None
     cost_per_job_nano: int | None
     score: Interval
-    scores_by_via: Mapping[str, Interval]
+    scores_by_via: Mapping[str, tuple[float, int]]  # the mean, and of how many
     wins: WinRate
 
     @property
@@ -150,9 +150,14 @@ def _row(did: Figures, tallies: Sequence[Tally], verdicts: Sequence[VerdictTally
         avg_tokens_out=did.tokens_out / answers if answers else None,
         cost_per_job_nano=round(did.cost_nano / answers) if answers else None,
         score=mean_interval([sum(each.counts[place] for each in tallies) for place in range(5)], CONFIDENCE),
-        scores_by_via={each.via.value: mean_interval(each.counts, CONFIDENCE) for each in tallies},
+        scores_by_via={each.via.value: _mean(each.counts) for each in tallies},
         wins=WinRate(rate=rate_interval(wins, ties, losses, CONFIDENCE), wins=wins, losses=losses, ties=ties),
     )
+
+
+def _mean(counts: Sequence[int]) -> tuple[float, int]:
+    scored = sum(counts)
+    return sum(count * score for score, count in enumerate(counts, start=1)) / scored, scored
 
 
 def _by_score(rows: Sequence[Row]) -> str:

@@ -55,7 +55,7 @@ def _row(row: Row) -> dict[str, Any]:
         "avg_score": {
             "mean": _rounded(row.score.mean, 3),
             **_interval(row.score),
-            "by_via": {via: {"mean": _rounded(one.mean, 3), "n": one.n} for via, one in row.scores_by_via.items()},
+            "by_via": {via: {"mean": round(mean, 3), "n": n} for via, (mean, n) in row.scores_by_via.items()},
         },
         "win_rate": {
             "rate": _rounded(wins.rate.mean, 3),
