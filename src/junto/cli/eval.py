@@ -6,6 +6,7 @@ import typer
 
 from junto.cli.eval_compare import compare, shadows
 from junto.cli.eval_judge import judge
+from junto.cli.eval_proposals import app as proposals
 from junto.cli.eval_review import review
 from junto.cli.eval_run import run
 
@@ -15,6 +16,7 @@ app.command()(compare)
 app.command()(review)
 app.command()(judge)
 app.command()(shadows)
+app.add_typer(proposals)
 
 
 @app.callback()

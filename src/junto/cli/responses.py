@@ -6,8 +6,8 @@ import datetime as dt
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from junto.cli.listing import ListsByDefault
 from junto.cli.options import DEFAULT_URL, AdminKeyOption, JsonOption, UrlOption
 from junto.cli.output import harmless, print_json, print_table, short_usd
 
@@ -16,16 +16,7 @@ _TIMES = {"started_ms": "started", "oldest_ms": "oldest", "newest_ms": "newest"}
 _NUMBERS = ("in", "out", "ms", "usd")
 
 
-class _ListsByDefault(TyperGroup):
-    """`junto responses --limit 5` is `junto responses list --limit 5`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in self.get_help_option_names(ctx)):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
-app = typer.Typer(name="responses", help="Look at stored exchanges.", cls=_ListsByDefault)
+app = typer.Typer(name="responses", help="Look at stored exchanges.", cls=ListsByDefault)
 
 
 @app.callback()
