@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from junto.core.errors import JuntoError, NotServable
+from junto.core.errors import NotServable, Unsupported
 from junto.evals.sampling import is_eligible, route_of, sampled, source_of
 from junto.ports.replays import Purpose, Replay
 from junto.ports.shadows import NewShadow, ShadowStatus, Why
@@ -67,8 +67,11 @@ class Choosing:
         try:
             body = self._replays.body_for(record.wire, record.request_body, shadow.model)
             refusal = self._replays.prospect(self._replay(record, body)).refusal
-        except JuntoError:  # a body that was read once, and is not read so again: of another version, say
-            structlog.get_logger().warning("shadow_unreadable", exchange=record.id, wire=record.wire)
+        except Unsupported:  # its wire names no model, so there is no other to be named
+            self._dropped(record.task_type, shadow.model, Why.UNSUITED)
+            return None
+        except Exception:  # noqa: BLE001  whatever it is, the exchange has to be stored
+            structlog.get_logger().exception("shadow_unreadable", exchange=record.id, wire=record.wire)
             self._dropped(record.task_type, shadow.model, Why.UNREADABLE)
             return None
         if isinstance(refusal, NotServable):

@@ -119,7 +119,7 @@ class PipelineReplays:
 
     def _wire(self, name: str) -> Wire:
         wire = self._wires.get(name)
-        if wire is None or wire.operation is not Operation.CHAT:
+        if wire is None or wire is openai.COUNCIL or wire.operation is not Operation.CHAT:
             raise Unsupported(f"What came by {name or 'no wire'} is not replayed.")
         return wire
 
