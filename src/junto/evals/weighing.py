@@ -94,8 +94,7 @@ def shown(gate: EvidenceGate, seen: Evidence, examined: Examined, *, level: floa
             "incumbent_usd": _rounded(seen.incumbent.cost),
             "saving": _rounded(saving_of(seen)),
         },
-        "candidate": _did(seen.candidate),
-        "incumbent": _did(seen.incumbent),
+        "arms": {"candidate": _did(seen.candidate), "incumbent": _did(seen.incumbent)},
         "gate": msgspec.to_builtins(gate),
         "level": level,
     }
