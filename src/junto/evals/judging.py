@@ -15,7 +15,7 @@ from junto.core.errors import AllBackendsDown, Conflict, Forbidden, JuntoError, 
 from junto.evals.families import same_family
 from junto.evals.jury import NONSENSE, Look, Opinion, decide
 from junto.evals.reading import Unread
-from junto.evals.rubrics import choice_request, mark_request
+from junto.evals.rubrics import MORE_TOKENS, choice_request, mark_request
 from junto.evals.verdicts import Choice, Mark, agreed, read_choice, read_mark
 from junto.ports.judging import Decision, Mode
 from junto.ports.replays import ChatReplay, GaveWay, Purpose
@@ -154,7 +154,7 @@ class _Call:
             if not isinstance(found, Unread):
                 return found
             self.code = NONSENSE
-            request = _again(self._request, replayed.text, found.reason)
+            request = _again(self._request, replayed, found.reason)
         return found
 
     def _spent(self, record: ExchangeRecord) -> None:
@@ -185,11 +185,18 @@ def _chat(case: Case, request: ChatRequest, deadline_s: float) -> ChatReplay:
     )
 
 
-def _again(request: ChatRequest, said: str, reason: str) -> ChatRequest:
-    """The same question once more: at temperature 0 the very same one would get the very same answer."""
+def _again(request: ChatRequest, replayed: Replayed, reason: str) -> ChatRequest:
+    """The same question once more: at temperature 0 the very same one would get the very same answer.
+
+    One whose answer was cut off gets more room instead: some models think aloud before they say anything.
+    """
+    if _is_cut_off(replayed):
+        return msgspec.structs.replace(
+            request, sampling=msgspec.structs.replace(request.sampling, max_tokens=MORE_TOKENS)
+        )
     turns = [Message(Role.USER, (Text(_AGAIN.format(reason=reason)),))]
-    if said.strip():
-        turns.insert(0, Message(Role.ASSISTANT, (Text(said[:_SHOWN_AGAIN]),)))
+    if replayed.text.strip():
+        turns.insert(0, Message(Role.ASSISTANT, (Text(replayed.text[:_SHOWN_AGAIN]),)))
     return msgspec.structs.replace(request, messages=(*request.messages, *turns))
 
 

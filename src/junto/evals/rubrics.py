@@ -19,7 +19,8 @@ from junto.ports.scores import LEAST_SCORE, MOST_SCORE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MAX_TOKENS: Final = 700
+MAX_TOKENS: Final = 500
+MORE_TOKENS: Final = 6_000  # for a second try, where that was too little
 _MOST_DIMENSIONS: Final = 10
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,39}")
 _LONGEST_INSTRUCTIONS: Final = 20_000

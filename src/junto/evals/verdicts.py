@@ -26,6 +26,7 @@ _BARE_CHOICE: Final = re.compile(r"(?:winner\s{0,3}[:=]\s{0,3})?([ab]|tie)\.?", 
 _LABEL: Final = re.compile(r"(?:(?:response|answer)\s{1,3})?([ab])|tie|draw", re.IGNORECASE)
 _CUT_GRADE: Final = re.compile(r'\s*\{\s*"score"\s*:\s*(-?[\d.]+|"[^"\\]{0,20}")\s*,')
 _CUT_CHOICE: Final = re.compile(r'\s*\{\s*"winner"\s*:\s*("[^"\\]{0,20}")\s*,')
+_CUT_REASON: Final = re.compile(r'"reason"\s*:\s*("(?:[^"\\]|\\.){0,4000})')
 _CUT_DIMENSIONS: Final = re.compile(r'"dimensions"\s*:\s*(\{[^{}]{0,4000}\})')
 
 
@@ -90,7 +91,7 @@ def read_choice(text: str, *, cut_off: bool = False) -> Choice | Unread:
         cut = _CUT_CHOICE.match(text_of(text)) if cut_off else None
         if cut is None:
             return Unread("The answer was cut off before it was whole.") if cut_off else found
-        found = {"winner": msgspec.json.decode(cut[1])}
+        found = {"winner": msgspec.json.decode(cut[1]), "reason": _cut_reason(text)}
     if "winner" not in found:
         return Unread("The answer names no winner.")
     said = found["winner"]
@@ -176,10 +177,18 @@ def _cut_mark(text: str) -> dict[str, Any] | None:
     if cut is None:
         return None
     found: dict[str, Any] = {"score": _decoded(cut[1])}
+    found["reason"] = _cut_reason(text)
     dimensions = _CUT_DIMENSIONS.match(text[cut.end() :].lstrip())
     if dimensions is not None:
         found["dimensions"] = _decoded(dimensions[1])
     return found
+
+
+def _cut_reason(text: str) -> str:
+    """As much of the reason as there is."""
+    found = _CUT_REASON.search(text)
+    said = _decoded(found[1] + '"') if found is not None else ""
+    return f"{said.strip()} [cut off]" if isinstance(said, str) and said.strip() else ""
 
 
 def _decoded(text: str) -> object:

@@ -84,6 +84,17 @@ async def test_an_answer_that_was_cut_off_counts_by_what_stands_whole() -> None:
     assert (await judging(replays).judge(case("alpha-7b"), deadline_s=5)).decision.score == 4
 
 
+async def test_a_judge_that_thinks_aloud_for_too_long_gets_more_room_once() -> None:
+    replays = ScriptedReplays({"alpha-7b": ["<think>Well" + CUT, mark(2)]})
+    judged = await judging(replays).judge(case("alpha-7b"), deadline_s=5)
+    assert (judged.decision.score, judged.decision.calls) == (2, 2)
+    first, second = (chat.request for chat in replays.asked)
+    assert second.messages == first.messages
+    assert (second.sampling.max_tokens or 0) > 2 * (first.sampling.max_tokens or 0)
+    never = await judging(ScriptedReplays({"alpha-7b": ["<think>Well" + CUT]})).judge(case("alpha-7b"), deadline_s=5)
+    assert never.decision.error_message == "The answer was cut off before it was whole."
+
+
 async def test_a_judge_that_cannot_be_asked_fails_the_verdict_with_what_it_cost() -> None:
     replays = ScriptedReplays({"alpha-7b": [UpstreamFailed("The answer broke off.")]})
     judged = await judging(replays).judge(case("alpha-7b"), deadline_s=5)

@@ -83,12 +83,16 @@ def test_nonsense_is_no_mark(text: str) -> None:
 
 def test_an_answer_that_was_cut_off_counts_where_its_score_stands_whole() -> None:
     """The score comes first by the schema; without anything behind it, it might have gone on."""
-    assert read_mark('{"score": 4, "reason": "and on and on', cut_off=True) == Mark(score=4)
+    cut = '{"score": 4, "reason": "and on and on'
+    assert read_mark(cut, cut_off=True) == Mark(score=4, reason="and on and on [cut off]")
+    assert read_mark('{"score": 4, "reason": "', cut_off=True) == Mark(score=4)
     cut = '{"score": 4, "dimensions": {"tone": 2}, "reason": "and on'
-    assert read_mark(cut, ("tone",), cut_off=True) == Mark(score=4, dimensions={"tone": 2})
+    assert read_mark(cut, ("tone",), cut_off=True) == Mark(score=4, reason="and on [cut off]", dimensions={"tone": 2})
     for text in ('{"score": 4', '{"score": 7, "reason": "x', '{"reason": "a {"score": 4, ', "4"):
         assert isinstance(read_mark(text, cut_off=True), Unread)
-    assert read_choice('{"winner": "B", "reason": "and on', cut_off=True) == Choice(winner=Winner.SECOND)
+    assert read_choice('{"winner": "B", "reason": "and on', cut_off=True) == Choice(
+        winner=Winner.SECOND, reason="and on [cut off]"
+    )
     assert isinstance(read_choice('{"winner": "B', cut_off=True), Unread)
 
 
