@@ -23,7 +23,7 @@ from junto.gateway.exchange import Arrival
 from junto.gateway.payment import WHOLE, most
 from junto.gateway.tasks import resolve
 from junto.identity.principal import Principal
-from junto.ports.replays import GaveWay, Prospect, Replay, Replayed
+from junto.ports.replays import GaveWay, Prospect, Purpose, Replay, Replayed
 from junto.routing.facts import Traits
 from junto.routing.plan import plan
 from junto.routing.refusals import error_for_empty
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from junto.routing.facts import DeploymentFacts
 
 OPERATOR: Final = "operator"  # the client that replays are charged to
+_QUIET_MS: Final = 30_000  # that a local backend is not used before a shadow has another model loaded there
 _LOOK_AGAIN: Final = 0.25  # seconds until one that waits looks again whether there is a place
 _GAVE_WAY: Final = "Real work came first."
 
@@ -135,14 +136,34 @@ class PipelineReplays:
             if chosen.candidates:
                 raise _composed()
             raise error_for_empty(chosen, traits, head.model, now=now)
-        first = next((one for one in candidates if _is_idle(one)), candidates[0])
+        first = next((one for one in candidates if self._is_idle(one, replay.purpose)), candidates[0])
         return Prospect(
             backend=first.backend,
             model=first.model,
             is_local=first.locality is Locality.LOCAL,
-            is_idle=_is_idle(first),
+            is_idle=self._is_idle(first, replay.purpose),
             nano=most(head, candidates),
         )
+
+    def _is_idle(self, facts: DeploymentFacts, purpose: Purpose) -> bool:
+        """Whether a replay there would make nobody wait: a free slot and no queue; a local backend without slots does nothing else.
+
+        A model that would have to be loaded may push out the one that is in use, so there a shadow waits until that one is not.
+        """
+        live = facts.backend_live
+        if live.queued or (live.slots is not None and live.in_use >= live.slots):
+            return False
+        if facts.locality is not Locality.LOCAL:
+            return True
+        if live.slots is None and live.in_flight:
+            return False
+        is_cold = live.resident is not None and facts.upstream_model not in live.resident
+        return not is_cold or purpose is not Purpose.SHADOW or self._is_quiet(facts.backend)
+
+    def _is_quiet(self, backend: str) -> bool:
+        deployments = self._current.runtime.snapshot.deployments
+        used = max((one.live.last_used_ms for one in deployments if one.backend == backend), default=0)
+        return self._clock.wall_ms() - used >= _QUIET_MS
 
 
 class _Walk:
@@ -246,16 +267,6 @@ def _traits(replay: Replay, head: Head, operation: Operation) -> Traits:
         sensitivity=parse_sensitivity(replay.sensitivity),
         allow_cloud_for_internal=replay.allow_cloud,
     )
-
-
-def _is_idle(facts: DeploymentFacts) -> bool:
-    """Whether a replay there would make nobody wait: a free slot and no queue; a local backend without slots does nothing else."""
-    live = facts.backend_live
-    if live.queued:
-        return False
-    if live.slots is not None:
-        return live.in_use < live.slots
-    return facts.locality is not Locality.LOCAL or not live.in_flight
 
 
 def _folded(wire: Wire, body: bytes, *, is_stream: bool) -> Completion:

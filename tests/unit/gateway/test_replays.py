@@ -62,7 +62,7 @@ class Stand:
     def replay(self, wire: str = "openai.chat", **fields: Any) -> Replay:
         body = self.replays.body_for(wire, msgspec.json.encode(BODIES[wire]), MODEL)
         standing = {"id": "req_9", "purpose": Purpose.SHADOW, "tenant_id": "ten_1", "sensitivity": "internal"}
-        return Replay(**{**standing, "wire": wire, "body": body, **fields})  # type: ignore[arg-type]
+        return Replay(**{**standing, "wire": wire, "body": body, **fields})
 
     def begin(self, **fields: Any) -> asyncio.Task[Any]:
         return asyncio.ensure_future(self.replays.run(self.replay(**fields), on_record=self.records.append))
@@ -70,7 +70,7 @@ class Stand:
     def chat(self, **fields: Any) -> ChatReplay:
         request = ChatRequest(model=MODEL, messages=(Message(Role.USER, (Text("Judge."),)),))
         standing = {"request": request, "purpose": Purpose.JUDGE, "tenant_id": "ten_1", "sensitivity": "internal"}
-        return ChatReplay(**{**standing, **fields})  # type: ignore[arg-type]
+        return ChatReplay(**{**standing, **fields})
 
 
 @pytest.mark.parametrize("wire", list(BODIES))
@@ -231,3 +231,16 @@ async def test_the_tier_of_the_source_is_the_floor() -> None:
     stand = Stand()
     (record,) = [(await stand.begin(sensitivity="confidential")).record]
     assert record.sensitivity == Sensitivity.CONFIDENTIAL.label
+
+
+async def test_a_shadow_has_no_model_loaded_where_another_was_in_use_just_now() -> None:
+    stand = Stand()
+    await stand.gateway.ask()
+    stand.gateway.live.resident = frozenset({"another"})
+    assert not stand.replays.prospect(stand.replay()).is_idle
+    assert stand.replays.prospect(stand.replay(purpose=Purpose.JUDGE)).is_idle  # somebody has asked for it
+    stand.gateway.clock.now += 30
+    assert stand.replays.prospect(stand.replay()).is_idle
+    await stand.gateway.ask()
+    stand.gateway.live.resident = frozenset({MODEL})
+    assert stand.replays.prospect(stand.replay()).is_idle
