@@ -90,6 +90,16 @@ def a_job(junto: RunningJunto, holder: Holder) -> Mapping[str, str]:
 JOB = account(ApiScope.JOBS, thing=a_job)
 
 
+def a_file(junto: RunningJunto, holder: Holder) -> Mapping[str, str]:
+    """An audio file of that holder's."""
+    body = {"text": "Yes.", "wait_s": 60}
+    made = junto.http.post("/tts", json=body, headers={"authorization": f"Bearer {holder.key}"}, timeout=70)
+    return {"file": made.raise_for_status().json()["response"].removeprefix("/output/")}
+
+
+OUTPUT = account(ApiScope.JOBS, thing=a_file)
+
+
 def a_subject(make: Maker, name: str) -> Maker:
     """The same thing under the name that it has where it is scored."""
 
@@ -228,6 +238,11 @@ DOORS: dict[Route, Door] = {
     ("GET", "/eval/review"): ADMIN,
     ("POST", "/eval/review/{pair_id}"): ADMIN,
     ("GET", "/eval/compare"): ADMIN,
+    ("POST", "/tts"): caller(ApiScope.JOBS),
+    ("GET", "/tts/voices"): INFERENCE,
+    ("POST", "/v1/audio/speech"): INFERENCE,
+    ("GET", "/output/{file}"): OUTPUT,
+    ("HEAD", "/output/{file}"): OUTPUT,
     ("POST", "/tenants"): ADMIN,
     ("GET", "/tenants"): ADMIN,
     ("PATCH", "/tenants/{tenant_id}"): ADMIN,

@@ -125,7 +125,7 @@ def test_each_caller_gets_in_where_it_may_and_nowhere_else(ground: Ground, route
         refused = expected(door, caller)
         if refused:
             assert response.status_code in refused, caller
-            assert "error" in response.json()
+            assert route[0] == "HEAD" or "error" in response.json()
             assert key not in response.text
         else:
             assert response.status_code not in {401, 403}, caller
@@ -137,7 +137,7 @@ def test_a_key_in_any_other_place_is_none(ground: Ground, route: Route, place: s
     for key in (ADMIN_KEY, ground.own.key):
         response = ground.ask(route, WRONG_PLACES[place](key))
         assert response.status_code == 401
-        assert "error" in response.json()
+        assert route[0] == "HEAD" or "error" in response.json()
         assert key not in response.text
 
 

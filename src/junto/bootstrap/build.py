@@ -20,6 +20,7 @@ from junto.bootstrap.evidence import open_evidence
 from junto.bootstrap.ids import id_maker
 from junto.bootstrap.jobs import JobOptions, JobParts, admitting, open_jobs, works_here
 from junto.bootstrap.node import Given, open_node
+from junto.bootstrap.speech import SpeechDesk, SpeechOptions, SpeechParts, open_speech
 from junto.bootstrap.webchat import open_webchat
 from junto.gateway.slots import SlotPool
 from junto.web.app import build_app
@@ -59,6 +60,7 @@ class Services:
     agents: Agents
     agent_handler: Handler
     evals: EvalParts
+    speech: SpeechParts
     new_admin_key: str | None
     keep_admin_key: Callable[[], None]
 
@@ -76,6 +78,7 @@ async def build(
     job_options: JobOptions | None = None,
     agent_options: AgentOptions | None = None,
     eval_options: EvalOptions | None = None,
+    speech_options: SpeechOptions | None = None,
 ) -> AsyncIterator[Services]:
     """A running Junto. `read_settings` is how a reload reads the configuration again; without `beat` nobody is probed."""
     given = Given(
@@ -91,6 +94,7 @@ async def build(
         await node.replicas.start()
         await node.operation.start(beat=beat)
         stack.push_async_callback(node.operation.stop)
+        speech = open_speech(settings, given, node, stack, speech_options)
         jobs = await open_jobs(
             settings,
             given,
@@ -99,6 +103,7 @@ async def build(
             routes=lambda: node.routing.routes.table,
             prompts=node.prompts.shelf,
             works=works_here(settings),
+            speech=speech.room,
             options=job_options,
         )
         evals = await open_evals(settings, given, node, stack, options=eval_options)
@@ -106,7 +111,7 @@ async def build(
         handler = open_handler(settings, node, jobs, stack, channels.deliver, agent_options)
         chat = open_webchat(settings, given, node, handler, stack)
         yield Services(
-            app=build_app(_web_services(settings, given, node, jobs, handler, channels, chat, evals)),
+            app=build_app(_web_services(settings, given, node, jobs, handler, channels, chat, evals, speech)),
             operation=node.operation,
             pipeline=node.pipeline,
             heartbeats=node.operation.heartbeats,
@@ -114,6 +119,7 @@ async def build(
             agents=node.agents,
             agent_handler=handler,
             evals=evals,
+            speech=speech,
             new_admin_key=node.admin_key.new,
             keep_admin_key=partial(node.admin_key.keep, settings.data_dir),
         )
@@ -128,6 +134,7 @@ def _web_services(  # noqa: PLR0917  what it is made of
     channels: OpenChannels,
     chat: OpenWebChat,
     evals: EvalParts,
+    speech: SpeechParts,
 ) -> WebServices:
     operation, storage, observing = node.operation, node.storage, node.observing
     return WebServices(
@@ -164,6 +171,9 @@ def _web_services(  # noqa: PLR0917  what it is made of
         jobs=jobs.jobs,
         admit=admitting(node.coordination.limiter),
         follower=jobs.follower,
+        speech=speech.service,
+        speech_desk=SpeechDesk(jobs.jobs, speech.service),
+        outputs=speech.library,
         webhooks=jobs.outbound.store,
         webhook_key=jobs.outbound.key_of,
         channels=channels.endpoints(node, given, handler.accept, id_maker(given.clock)),

@@ -20,6 +20,7 @@ from junto.jobs.submission import Planner
 from junto.jobs.sweeper import SWEEP_SECONDS, Sweeper
 from junto.jobs.triage import Triage
 from junto.jobs.views import PublicView
+from junto.ports.jobs import Kind
 from junto.storage.repositories.jobs import StoredJobs
 from junto.storage.repositories.jobs_fairness import VirtualTime
 from junto.storage.repositories.jobs_sweep import StoredSweep
@@ -28,7 +29,7 @@ from junto.storage.repositories.ledger import LedgerWriter
 from junto.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AsyncExitStack
 
     from junto.bootstrap.node import Given, Node
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from junto.jobs.failures import FailureHandling
     from junto.ports.clock import Clock
     from junto.ports.jobs import JobStore, MakeId, SweepStore, WorkStore
+    from junto.ports.queue import JobQueue
+    from junto.ports.works import Work
     from junto.prompts.shelf import PromptShelf
     from junto.routing.route_table import RouteTable
     from junto.settings.model import Settings
@@ -65,6 +68,14 @@ class JobOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechRoom:
+    """What does speech jobs here, and how many at once, by now."""
+
+    work: Work
+    room: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobParts:
     """What the doors use of it, and what tests look at."""
 
@@ -85,16 +96,17 @@ async def open_jobs(
     routes: Callable[[], RouteTable],
     prompts: PromptShelf,
     works: bool,
+    speech: SpeechRoom | None = None,
     options: JobOptions | None = None,
 ) -> JobParts:
     """Everything of jobs, at work until the stack is closed: opened last, so that it is the first to stop.
 
-    `works`: this process also takes jobs from the queue. Synchronous ones it runs in any case.
+    `works`: this process also takes jobs from the queue. Synchronous ones it runs in any case. `speech` does those that are said aloud.
     """
     options = options or JobOptions()
     opening = _Opening(settings, given, node, options)
     leases = Leases(opening.stores.work, given.clock, worker=node.id, seconds=options.lease)
-    executor = opening.executor(leases)
+    executor = opening.executor(leases, {} if speech is None else {Kind.SPEECH: speech.work})
     runs = Runs(executor, leases, most=settings.jobs.concurrency)
     sweeper = opening.sweeper()
     work, queue = opening.stores.work, node.coordination.queue
@@ -104,7 +116,7 @@ async def open_jobs(
         outbound=opening.outbound,
         runs=runs,
         sweeper=sweeper,
-        worker=Worker(work, runs, queue, current=node.operation.current, clock=given.clock) if works else None,
+        worker=_worker(node, given, work, runs, queue, speech) if works else None,
     )
     opening.news.start()
     opening.news.serve(on_watch=executor.watched, on_cancel=leases.cancel)
@@ -133,7 +145,7 @@ class _Opening:
             observer=node.observing.observer,
         )
 
-    def executor(self, leases: Leases) -> Executor:
+    def executor(self, leases: Leases, works: Mapping[Kind, Work]) -> Executor:
         return Executor(
             self._node.pipeline,
             self.stores.work,
@@ -146,6 +158,7 @@ class _Opening:
             keeps_bodies=self._keeps_bodies,
             on_webhook=self.outbound.webhooks.wake,
             policy_of=self._node.identity.keyring.acting,
+            works=works,
         )
 
     def sweeper(self) -> Sweeper:
@@ -177,6 +190,15 @@ class _Opening:
 
     def _keeps_bodies(self, tier: str) -> bool:
         return self._node.operation.current.runtime.keep[parse_sensitivity(tier)] == "full"
+
+
+def _worker(  # noqa: PLR0917  what it is made of
+    node: Node, given: Given, work: WorkStore, runs: Runs, queue: JobQueue, speech: SpeechRoom | None
+) -> Worker:
+    current, clock = node.operation.current, given.clock
+    if speech is None:
+        return Worker(work, runs, queue, current=current, clock=clock)
+    return Worker(work, runs, queue, current=current, clock=clock, speech=speech.room)
 
 
 async def _start(parts: JobParts, stack: AsyncExitStack, grace: float) -> None:

@@ -20,6 +20,7 @@ from junto.bootstrap.clock import SystemClock
 from junto.bootstrap.evals import open_evals
 from junto.bootstrap.jobs import JobOptions, JobParts, open_jobs
 from junto.bootstrap.node import Given, Node, open_node
+from junto.bootstrap.speech import SpeechOptions, open_speech
 from junto.core.errors import JuntoError
 from junto.gateway.slots import SlotPool
 from junto.telemetry.exposition import MetricsListener
@@ -44,6 +45,7 @@ async def build_worker(
     beat: bool = True,
     jitter: Callable[[], float] = random.random,
     options: JobOptions | None = None,
+    speech_options: SpeechOptions | None = None,
 ) -> AsyncIterator[tuple[Node, JobParts]]:
     """A running worker; leaving the block stops it in order."""
     given = Given(
@@ -59,6 +61,7 @@ async def build_worker(
         await node.replicas.start()
         await node.operation.start(beat=beat)
         stack.push_async_callback(node.operation.stop)
+        speech = open_speech(settings, given, node, stack, speech_options)
         parts = await open_jobs(
             settings,
             given,
@@ -67,6 +70,7 @@ async def build_worker(
             routes=lambda: node.routing.routes.table,
             prompts=node.prompts.shelf,
             works=True,
+            speech=speech.room,
             options=options,
         )
         await open_evals(settings, given, node, stack)

@@ -16,7 +16,7 @@ from junto.core.errors import BudgetExceeded, Conflict, InvalidField, NotFound, 
 from junto.identity.principal import ApiScope
 from junto.jobs.request import decode_request
 from junto.jobs.telling import ended_unrun
-from junto.ports.jobs import Idempotency, JobQuery, NewJob, Status
+from junto.ports.jobs import Idempotency, JobQuery, Kind, NewJob, Status
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -92,6 +92,13 @@ class Jobs:
         job_id = self._make_id("job")
         now = self._clock.monotonic()
         prospect = self._planner.prospect(asked, principal, self._current.runtime, now, job_id)
+        return await self.submit_planned(principal, asked, prospect, job_id)
+
+    async def submit_planned(
+        self, principal: Principal, asked: Submission, prospect: Prospect, job_id: str | None = None
+    ) -> Accepted:
+        """The same for what was planned elsewhere: a job of another kind."""
+        job_id = job_id or self._make_id("job")
         permit = await self._admit(principal, prospect.tokens)
         used = prospect.tokens  # of a job that goes on without its caller: nobody comes back to the limits later
         try:
@@ -101,7 +108,7 @@ class Jobs:
             if not submitted.is_new:
                 used = 0
             elif job.status.is_end:
-                used = job.tokens_in + job.tokens_out
+                used = job.tokens_in + (job.tokens_out if job.kind is Kind.CHAT else 0)
             return Accepted(job=job, limits=() if permit is None else permit.headers)
         except (InvalidField, BudgetExceeded, Conflict):
             used = 0
@@ -262,6 +269,8 @@ class Jobs:
             reserve_nano=prospect.reserve_nano,
             budgets=tuple(budget.id for budget in principal.budgets),
             idempotency=None if key is None else Idempotency(key, asked.digest),
+            kind=prospect.kind,
+            steps=prospect.steps,
         )
 
     def _replayed(self, submitted: Submitted, asked: Submission) -> Submitted:

@@ -17,7 +17,7 @@ from junto.dialects.openai.requests import render_sampling
 from junto.gateway.payment import most
 from junto.gateway.personas import PREFIX, floor_of, persona_of, resolve_persona
 from junto.jobs.request import JobCaller, JobRequest, checked
-from junto.ports.jobs import OnCrash
+from junto.ports.jobs import Kind, OnCrash
 from junto.routing.facts import Traits
 from junto.routing.plan import plan
 from junto.routing.refusals import error_for_empty
@@ -84,6 +84,13 @@ class Prospect(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     charge: int
     reserve_nano: int
+    kind: Kind = Kind.CHAT
+    steps: int = 0  # that it is told to be done in
+
+
+def charge_of(tokens: int, principal: Principal) -> int:
+    """What a job of so many tokens adds to its client's virtual time."""
+    return max(1, tokens * _SHARE // max(principal.weight, 1))
 
 
 class Planner:
@@ -132,7 +139,7 @@ class Planner:
             request=request,
             prompt_version=template.recorded if template is not None else "",
             tokens=tokens,
-            charge=max(1, tokens * _SHARE // max(principal.weight, 1)),
+            charge=charge_of(tokens, principal),
             reserve_nano=_most(head, _may_answer(chosen)),
         )
 

@@ -81,7 +81,7 @@ class SpeechAttempt:
         """Its files are told of as they are written down, and nothing of it before."""
 
     async def run(self) -> Done:
-        job, order = self._claim.job, self._order
+        job, order, began = self._claim.job, self._order, self._shop.clock.monotonic()
         speaker = choose(self._shop.voices, order.voice)
         there = {output.number: output for output in await self._shop.outputs.of_job(job.tenant_id, job.id)}
         self._characters = sum(output.characters for output in there.values())
@@ -93,7 +93,9 @@ class SpeechAttempt:
                 await self._stepped()
         made = [there[number] for number in order.numbers]
         await self._shop.files.tidy(job.id, {output.file[1] for output in made})
-        return Done(answer=answer_of(order, made), record=self._total(speaker, record, made))
+        milliseconds = int((self._shop.clock.monotonic() - began) * 1000)
+        total = msgspec.structs.replace(self._total(speaker, record, made), duration_ms=milliseconds)
+        return Done(answer=answer_of(order, made), record=total)
 
     async def _make(self, speaker: Named, number: int, chapter: Chapter) -> tuple[Output, ExchangeRecord]:
         """One file, on the disk and written down."""

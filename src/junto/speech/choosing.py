@@ -11,10 +11,7 @@ if TYPE_CHECKING:
     from junto.speech.voices import Named
 
 ENGINES: Final = ("hibari", "piper")
-_HOW: Final = (
-    "Speech is not installed here: install junto[speech], which has a voice inside,"
-    " or junto[piper] and set speech.piper.enabled."
-)
+_HOW: Final = "Speech is not installed here: install junto[speech], which has a voice inside, or junto[piper]."
 
 
 class NotInstalled(JuntoError):

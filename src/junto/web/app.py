@@ -11,6 +11,8 @@ from junto.web.door import Door
 from junto.web.inference import InferenceEndpoint
 from junto.web.on_demand import OnDemand
 from junto.web.residency import ResidencyEndpoint
+from junto.web.speech import PATH as SPEECH
+from junto.web.speech import SpeechEndpoint
 from junto.web.wires import INFERENCE
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 def build_app(services: WebServices) -> App:
     """The outermost ASGI application."""
     handlers: dict[str, App] = {path: endpoint(wire, services) for path, wire in INFERENCE.items()}
+    handlers[SPEECH] = SpeechEndpoint(services)
     handlers.update(services.channels)
     return Door(
         handlers,

@@ -36,10 +36,12 @@ from junto.web.routes import (
     ollama_catalog,
     prompts,
     routing,
+    speech,
     tenants,
     usage,
     webhooks,
 )
+from junto.web.speech import PATH as SPEECH
 from junto.web.wires import INFERENCE
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ def build_control_plane(services: WebServices) -> FastAPI:
         budgets,
         usage,
         webhooks,
+        speech,
         agents,
         agent_messages,
         chat,
@@ -95,6 +98,13 @@ def build_control_plane(services: WebServices) -> FastAPI:
             tags=["inference"],
             summary=f"Inference in the wire {wire.name}.",
         )
+    app.add_api_route(
+        SPEECH,
+        _served_at_the_door,
+        methods=["POST"],
+        tags=["speech"],
+        summary="A text said aloud, as OpenAI's SDK asks for it.",
+    )
     for path in services.channels:
         app.add_api_route(
             path, _served_at_the_door, methods=["POST"], tags=["channels"], summary="Events of a channel, signed by it."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from junto.identity.directory import Directory
     from junto.identity.principal import Principal
     from junto.jobs.following import Follower
-    from junto.jobs.service import Jobs
+    from junto.jobs.service import Accepted, Jobs
+    from junto.jobs.submission import Submission
     from junto.ports.clock import Clock
     from junto.ports.figures import FigureStore
     from junto.ports.money import MoneyStore
@@ -43,9 +44,19 @@ if TYPE_CHECKING:
     from junto.ports.summaries import SummaryStore
     from junto.ports.webhooks import WebhookStore
     from junto.prompts.library import PromptLibrary
+    from junto.speech.access import Library
+    from junto.speech.order import Order
+    from junto.speech.speaker import SpeechService
     from junto.web.asgi import App
     from junto.web.eval_services import EvalServices
     from junto.web.outbox import Outbox
+
+
+class SpeechDesk(Protocol):
+    """Submits speech jobs."""
+
+    async def submit(self, principal: Principal, asked: Submission, order: Order) -> Accepted:
+        """Accept a job that says this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +117,9 @@ class WebServices:
     jobs: Jobs
     admit: Callable[[Principal, int], Awaitable[Permit | None]]  # by the limits, what is neither an exchange nor a job
     follower: Follower
+    speech: SpeechService
+    speech_desk: SpeechDesk
+    outputs: Library
     webhooks: WebhookStore
     webhook_key: Callable[[str, str], Secret]  # of a tenant's client
     channels: Mapping[str, App]  # by path; whoever asks there proves by a signature who it is
