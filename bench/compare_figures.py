@@ -64,7 +64,7 @@ def records(count: int, days: int, dice: random.Random, *, keep: str) -> Iterato
 def _record(at_ms: int, dice: random.Random, keep: str) -> ExchangeRecord:
     model = dice.choice(MODELS)
     failed = dice.random() < 0.03
-    attempts = (Attempted(backend="desk", model=model, milliseconds=900),)
+    attempts: tuple[Attempted, ...] = (Attempted(backend="desk", model=model, milliseconds=900),)
     if failed:
         attempts = (Attempted(backend="desk", model=dice.choice(MODELS), failure="server"), *attempts)
     is_shadow = dice.random() < 0.1

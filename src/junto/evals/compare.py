@@ -150,7 +150,7 @@ def _row(did: Figures, tallies: Sequence[Tally], verdicts: Sequence[VerdictTally
         avg_tokens_out=did.tokens_out / answers if answers else None,
         cost_per_job_nano=round(did.cost_nano / answers) if answers else None,
         score=mean_interval([sum(each.counts[place] for each in tallies) for place in range(5)], CONFIDENCE),
-        scores_by_via={each.via.value: _mean(each.counts) for each in tallies},
+        scores_by_via={each.via.value: _mean(each.counts) for each in tallies if any(each.counts)},
         wins=WinRate(rate=rate_interval(wins, ties, losses, CONFIDENCE), wins=wins, losses=losses, ties=ties),
     )
 
