@@ -86,13 +86,18 @@ class JudgeRuns:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    @property
+    def under_way(self) -> str:
+        """The run that this process works on; "" for none."""
+        return "" if self._under_way is None else self._under_way[0]
+
     def wake(self) -> None:
         """There is a new run."""
         self._woken.set()
 
     def drop(self, run_id: str) -> None:
         """That run is cancelled: stop with it, if it is under way here."""
-        if self._under_way is not None and self._under_way[0] == run_id:
+        if self._under_way is not None and self.under_way == run_id:
             self._under_way[1].cancel()
 
     async def _run(self) -> None:
