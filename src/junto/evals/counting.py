@@ -17,7 +17,7 @@ from junto.ports.replays import Purpose
 from junto.ports.subjects import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from junto.core.exchange import ExchangeRecord
 
@@ -33,6 +33,7 @@ _NOT_THE_MODELS: Final = frozenset({
     FailureKind.NOT_LOCAL.value,
     FailureKind.UNSUPPORTED.value,
 })  # fmt: skip
+_KINDS: Final[Mapping[str, Kind]] = {"": Kind.PRODUCTION, Purpose.SHADOW.value: Kind.SHADOW}
 _MOST_TOKENS: Final = 2**32
 _MOST_NANO: Final = 2**50  # a million dollars: sums of a day stay far from the end of 64 bits
 
@@ -48,26 +49,25 @@ def kind_counted(record: ExchangeRecord) -> Kind | None:
     """As what the record counts; None for not at all."""
     if is_part(record):
         return None
-    return {"": Kind.PRODUCTION, Purpose.SHADOW: Kind.SHADOW}.get(record.purpose)
+    return _KINDS.get(record.purpose)
 
 
 def counted(records: Iterable[ExchangeRecord]) -> tuple[dict[Key, Sums], dict[Bucket, int]]:
     """What the records add, by day and model, and their answers by bucket. They must not have been counted before."""
     sums: dict[Key, Sums] = {}
     buckets: dict[Bucket, int] = {}
-    number, day = -1, ""
+    day_of_ms = _Days()
     for record in records:
         kind = kind_counted(record)
         if kind is None:
             continue
-        if record.started_ms // DAY_MS != number:  # nearly all are of one day
-            number, day = record.started_ms // DAY_MS, day_of(record.started_ms)
-        place = (_storable(record.task_type), day, record.tenant, kind.value)
+        place = (_storable(record.task_type), day_of_ms(record.started_ms), record.tenant, kind.value)
         for attempt in record.attempts:
             if attempt.failure not in _NOT_THE_MODELS:
                 sum_ = _of(sums, (*place, _storable(attempt.model)))
                 sum_[_ATTEMPTS] += 1
-                sum_[_FAILURES] += bool(attempt.failure)
+                if attempt.failure:
+                    sum_[_FAILURES] += 1
         if record.model:
             key = (*place, _storable(record.model))
             _add_answer(_of(sums, key), record)
@@ -75,6 +75,20 @@ def counted(records: Iterable[ExchangeRecord]) -> tuple[dict[Key, Sums], dict[Bu
                 bucket = (*key, bucket_of(record.duration_ms))
                 buckets[bucket] = buckets.get(bucket, 0) + 1
     return sums, buckets
+
+
+class _Days:
+    """Days of moments, of which nearly all are the same one."""
+
+    def __init__(self) -> None:
+        self._number = -1
+        self._day = ""
+
+    def __call__(self, at_ms: int) -> str:
+        number = at_ms // DAY_MS
+        if number != self._number:
+            self._number, self._day = number, day_of(at_ms)
+        return self._day
 
 
 def _add_answer(sums: Sums, record: ExchangeRecord) -> None:
