@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from junto.telemetry.rows import make_counter, make_gauge
+from junto.telemetry.shadow_families import shadow_families
 from junto.telemetry.work import Words
 
 if TYPE_CHECKING:
@@ -44,12 +44,4 @@ class ShadowMetrics:
 
     def families(self) -> Iterator[Metric]:
         """All of it, as Prometheus takes it."""
-        labels = ("task_type", "model")
-        yield make_counter("shadows_sampled", "Exchanges and jobs that got a shadow.", labels, self.sampled.items())
-        yield make_counter(
-            "shadows",
-            "Shadows that ended: complete, failed, or dropped with the reason.",
-            (*labels, "status", "reason"),
-            self.ended.items(),
-        )
-        yield make_gauge("shadows_waiting", "Shadows that wait for their turn.", labels, self.waiting.items())
+        return shadow_families(self)
