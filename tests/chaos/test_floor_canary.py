@@ -19,9 +19,14 @@ import structlog
 
 from junto.bootstrap.build import Services, build
 from junto.bootstrap.known import known_providers
+from junto.core.chat import Operation
 from junto.core.document import ConfigErrors
+from junto.core.errors import JuntoError, NotServable
+from junto.dialects import openai
+from junto.ports.replays import Purpose, Replay
 from junto.settings.load import parse
 from junto.settings.model import ServeOptions, Settings
+from junto.web.wires import INFERENCE
 from tests.chaos.floor.calling import PATHS, ask, marked, random_body, random_name
 from tests.chaos.floor.configurations import Configuration, World, random_configuration
 from tests.chaos.floor.sinks import Sink, Tag
@@ -35,6 +40,12 @@ pytestmark = pytest.mark.anyio
 
 CONFIGURATIONS = 2000
 KEPT_EACH = 3
+REPLAYED_EVERY = 3
+REPLAYED = {
+    path: wire.name
+    for path, wire in INFERENCE.items()
+    if wire.operation is Operation.CHAT and wire is not openai.COUNCIL
+}
 PROXY = "http://127.0.0.9:3128"  # an https upstream may be reached through it, one on the premises may not
 
 
@@ -100,7 +111,8 @@ class Run:
         for sink in self.world.sinks:
             sink.connections = 0
         self.watch.begin()
-        await asyncio.gather(*(self.ask_kept(configuration) for _ in range(KEPT_EACH)))
+        replays = [self.replay_kept()] if number % REPLAYED_EVERY == 0 else []
+        await asyncio.gather(*replays, *(self.ask_kept(configuration) for _ in range(KEPT_EACH)))
         self.judge(number, self.watch.end())
         self.watch.begin()
         await self.ask_free()
@@ -126,6 +138,33 @@ class Run:
     async def ask_free(self) -> None:
         """Public, said in the header alone so that nothing raises it."""
         self.outcomes[f"free: {await self._ask('free', 'public')}"] += 1
+
+    async def replay_kept(self) -> None:
+        """A shadow, or a judge's question: confidential whatever its client allows, or internal of one that allows nothing."""
+        self.asked += 1
+        replays, allows = self.services.evals.replays, self.rng.random() < 0.5
+        path = self.rng.choice([path for path in PATHS if path in REPLAYED])
+        names = list(self.services.operation.current.runtime.snapshot.resolutions)
+        said = random_body(self.rng, path, "asked", f"canary-kept-{self.asked}")
+        try:
+            replay = Replay(
+                id=f"req_{self.asked}",
+                purpose=self.rng.choice(list(Purpose)),
+                wire=REPLAYED[path],
+                body=replays.body_for(REPLAYED[path], msgspec.json.encode(said), random_name(self.rng, names)),
+                tenant_id="default",
+                sensitivity="confidential" if allows else "internal",
+                allow_cloud=allows,
+                parent_id="req_0",
+            )
+            foreseen = replays.prospect(replay).refusal
+            await replays.run(replay)
+        except JuntoError as error:
+            self.outcomes[f"replayed: {error.code}"] += 1
+        else:
+            self.outcomes["replayed"] += 1
+            if isinstance(foreseen, NotServable):
+                self.violations.append(f"replay {self.asked} was answered, and foreseen as {foreseen}")
 
     async def _ask(self, kind: str, tier: str) -> str:
         self.asked += 1
@@ -188,6 +227,8 @@ def proven(outcomes: Counter[str]) -> None:
     """The run could have failed: plenty was answered on the premises, plenty was refused, and what may leave did."""
     assert outcomes["kept: 200"] > CONFIGURATIONS // 4
     assert outcomes["kept: 403"] > CONFIGURATIONS // 4
+    assert outcomes["replayed"] > CONFIGURATIONS // 8 // REPLAYED_EVERY
+    assert outcomes["replayed: sensitivity_not_servable"] > CONFIGURATIONS // 8 // REPLAYED_EVERY
     assert outcomes["free: contact heard"] > CONFIGURATIONS // 4
     assert outcomes["free: content seen"] > CONFIGURATIONS // 4
     assert outcomes["free: look-up heard"] > CONFIGURATIONS // 100
