@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import threading
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from junto.core.errors import Overloaded
@@ -32,6 +33,10 @@ class Draft:
         self._path = path
         self._draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_DRAFT}")
         self._file: BinaryIO | None = None
+        self._lock = (
+            threading.Lock()
+        )  # whoever waits for a write may be cancelled; the write itself goes on in its thread
+        self._is_discarded = False
         self.size = 0
 
     async def write(self, piece: bytes) -> None:
@@ -50,30 +55,40 @@ class Draft:
         await asyncio.shield(asyncio.to_thread(self._discard))
 
     def _write(self, piece: bytes) -> None:
+        with self._lock:
+            if not self._is_discarded:
+                self._opened().write(piece)
+
+    def _opened(self) -> BinaryIO:
         if self._file is None:
             self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._file = self._draft.open("xb", buffering=_BUFFER)
-        self._file.write(piece)
+        return self._file
 
     def _finish(self, front: bytes) -> None:
-        self._write(b"")
-        assert self._file is not None  # noqa: S101  it was opened by the write
-        if front:
-            self._file.seek(0)
-            self._file.write(front)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._file = None
-        self._draft.replace(self._path)
-        _sync_folder(self._path.parent)
+        with self._lock:
+            if self._is_discarded:
+                return
+            file = self._opened()
+            if front:
+                file.seek(0)
+                file.write(front)
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            self._file = None
+            self._draft.replace(self._path)
+            _sync_folder(self._path.parent)
 
     def _discard(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
+        with self._lock:
+            self._is_discarded = True
+            file, self._file = self._file, None
             with contextlib.suppress(OSError):
-                file.close()
-        self._draft.unlink(missing_ok=True)
+                if file is not None:
+                    file.close()
+            with contextlib.suppress(OSError):
+                self._draft.unlink(missing_ok=True)
 
 
 class OutputFiles:
