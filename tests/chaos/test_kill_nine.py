@@ -142,6 +142,17 @@ def stored_ids(directory: Path) -> list[str]:
         return [id for (id,) in database.execute("SELECT id FROM exchanges")]
 
 
+def counted_answers(directory: Path) -> dict[str, int]:
+    """How many answers there are, as the exchanges say and as the daily figures and their latencies do."""
+    asked = {
+        "exchanges": "SELECT count(*) FROM exchanges WHERE outcome = 'ok'",
+        "figures": "SELECT sum(answers) FROM eval_days",
+        "latencies": "SELECT sum(answers) FROM eval_latencies",
+    }
+    with closing(sqlite3.connect(directory / "data" / "junto.sqlite3")) as database:
+        return {name: int(database.execute(statement).fetchone()[0]) for name, statement in asked.items()}
+
+
 def test_no_answer_that_was_received_is_lost_or_doubled_by_twenty_kills(tmp_path: Path) -> None:
     moments = random.Random(9)
     acknowledged: list[str] = []
@@ -164,3 +175,4 @@ def test_no_answer_that_was_received_is_lost_or_doubled_by_twenty_kills(tmp_path
     assert len(acknowledged) == len(set(acknowledged)) > 2 * KILLS
     assert set(acknowledged) - set(stored) == set()
     assert len(stored) == len(set(stored))
+    assert len(set(counted_answers(tmp_path).values())) == 1
