@@ -13,7 +13,15 @@ import msgspec
 
 from junto.catalog.candidates import serves_everybody, why_not
 from junto.core.errors import Conflict, NotFound
-from junto.evals.changes import begun_ms, has_canary, is_shadowed, promoted, with_canary, without_canary
+from junto.evals.changes import (
+    begun_ms,
+    has_canary,
+    is_shadowed,
+    promoted,
+    reconciled,
+    with_canary,
+    without_canary,
+)
 from junto.evals.gate import examine, level_of
 from junto.evals.weighing import shown
 from junto.ports.proposals import LIVE, Change, ProposalStatus, Trio
@@ -124,7 +132,7 @@ class Proposals:
         try:
             saved = await self._book.save(changed, author=change.by, expected=route.version)
         except Conflict:
-            raise await self._superseded(proposal) from None
+            raise await self._overtaken(proposal) from None
         # Whoever dies here leaves a route that tells the next look what was decided (changes.reconciled).
         version = saved.saved.version
         return await self._changed(proposal, msgspec.structs.replace(change, new_version=version))
@@ -137,23 +145,31 @@ class Proposals:
 
     async def _route_of(self, proposal: Proposal) -> Route:
         """The route as the proposal is about it; raises Conflict, and has it superseded, where it is another one by now."""
-        is_canary = proposal.status is ProposalStatus.CANARY
-        version = proposal.new_version if is_canary else proposal.route_version
-        try:
-            route = (await self._book.get(proposal.trio.task_type)).route
-        except NotFound:
-            route = None
-        if route is None or route.version != version:
-            raise await self._superseded(proposal)
+        route = await self._in_force(proposal)
+        if route is None or reconciled(proposal, route) is not None:
+            raise await self._overtaken(proposal)
         return route
 
-    async def _superseded(self, proposal: Proposal) -> Conflict:
-        told = "The route was changed since; look at what is proposed for it now."
-        await self._store.change(proposal, Change(status=ProposalStatus.SUPERSEDED, reason="The route was changed."))
-        return Conflict(told)
+    async def _in_force(self, proposal: Proposal) -> Route | None:
+        try:
+            return (await self._book.get(proposal.trio.task_type)).route
+        except NotFound:
+            return None
+
+    async def _overtaken(self, proposal: Proposal) -> Conflict:
+        """What to tell whoever comes after somebody else's change of the route; the proposal follows that."""
+        change = reconciled(proposal, await self._in_force(proposal))
+        if change is not None:
+            await self._store.change(proposal, change)
+        return Conflict("The route was changed since; look at what is proposed for it now.")
 
     async def _changed(self, proposal: Proposal, change: Change) -> Proposal:
-        if not await self._store.change(proposal, change):
+        if await self._store.change(proposal, change):
+            return await self.get(proposal.id)
+        now = await self.get(proposal.id)
+        # Whoever looked in between has seen the new route, and knows all of it but who decided.
+        is_ours = (now.status, now.new_version) == (change.status, change.new_version)
+        if not is_ours or not await self._store.change(now, change):
             raise Conflict("Somebody else has decided about this proposal meanwhile.")
         return await self.get(proposal.id)
 
