@@ -135,14 +135,17 @@ def _opinion(table: Any, number: int, at_ms: int, dice: random.Random) -> dict[s
     return row | {"winner": dice.choice(("first", "second", "tie"))}
 
 
-async def asked(comparison: Comparison, task_type: str | None, days: int, times: int) -> tuple[Compared, list[float]]:
-    """Compare so often; the last answer, and the milliseconds of each."""
-    taken = []
+async def asked(
+    comparison: Comparison, task_type: str | None, days: int, times: int
+) -> tuple[Compared, list[float], list[float]]:
+    """Compare so often; the last answer, the milliseconds of each, and those of the processor in this process."""
+    taken, used = [], []
     for _ in range(times):
-        began = time.perf_counter()
+        began, processor = time.perf_counter(), time.process_time()
         compared = await comparison.compare(task_type=task_type, days=days)
         taken.append((time.perf_counter() - began) * 1000)
-    return compared, taken
+        used.append((time.process_time() - processor) * 1000)
+    return compared, taken, used
 
 
 async def measure(name: str, place: Path | str, options: argparse.Namespace) -> None:
@@ -159,10 +162,10 @@ async def measure(name: str, place: Path | str, options: argparse.Namespace) -> 
         print(f"{rows[0]:,} rows of daily figures, {rows[1]:,} of latencies, {options.scores:,} scores")
         comparison = Comparison(StoredFigures(sessions), StoredScores(sessions), Clock())
         for task_type in (TASKS[0], None):
-            compared, taken = await asked(comparison, task_type, options.days, options.times)
+            compared, taken, used = await asked(comparison, task_type, options.days, options.times)
             answers = sum(row.job_count for row in compared.rows)
             print(
-                f"{name}: compare {task_type or 'all traffic'}: fastest {min(taken):.0f} ms, median {statistics.median(taken):.0f} ms, "
+                f"{name}: compare {task_type or 'all traffic'}: fastest {min(taken):.0f} ms, median {statistics.median(taken):.0f} ms ({min(used):.0f} ms of this process), "
                 f"slowest of {len(taken)} {max(taken):.0f} ms; {len(compared.rows)} models, {answers:,} answers"
             )
 
