@@ -375,7 +375,7 @@ def test_a_subject_whose_judge_is_not_allowed_fails_alone(court: Court) -> None:
     court.says({"rival-7b": mark(5), "usual-30b": mark(3)})
     run = court.ended(court.ask(mode="pointwise", judges=["usual-30b"], task_type="sums").json()["run_id"])
     by_kind = {one["subject"]["kind"]: one for one in run["judgements"]}
-    assert by_kind["exchange"]["error"]["code"] == "conflict"
+    assert by_kind["exchange"]["error"]["code"] == "same_family"
     assert by_kind["shadow"]["score"] == 3
     assert (run["done"], run["failed"]) == (2, 1)
 

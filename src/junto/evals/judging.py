@@ -39,6 +39,12 @@ _BUSY: Final = (GaveWay, Overloaded, RateLimited, AllBackendsDown)
 _AGAIN: Final = "{reason} Answer again: one JSON object as it was asked for, and nothing else."
 
 
+class SameFamily(Conflict):
+    """The only judge is of the family of the model whose answer it would judge."""
+
+    code = SAME_FAMILY
+
+
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """A decision with what it was made from. `is_busy`: it failed only because somebody had no room."""
 
@@ -66,7 +72,7 @@ class Judging:
     async def judge(self, case: Case, *, deadline_s: float) -> Judged:
         """The judgement of a case. A judge that fails is a failed verdict; what may not be asked at all is raised, and nobody was contacted.
 
-        Raises InvalidField and UnknownModel for judges that there are not, Conflict for one of the producer's family, NotServable where
+        Raises InvalidField and UnknownModel for judges that there are not, SameFamily for one of the producer's, NotServable where
         one of them may not see the content.
         """
         seated, left_out = self._seated(case)
@@ -87,7 +93,7 @@ class Judging:
             return jurors, []
         kin = [juror for juror in jurors if same_family(juror.families, producers)]
         if kin and case.asked.mode is not Mode.PANEL:
-            raise Conflict(_kin(kin[0], case), param="judges")
+            raise SameFamily(_kin(kin[0], case), param="judges")
         left_out = [
             Opinion(judge=juror.name, left_out=True, code=SAME_FAMILY, error=_kin(juror, case)) for juror in kin
         ]

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from junto.core.money import NANO_PER_USD
-from junto.telemetry.rows import make_counter
+from junto.telemetry.judge_families import judge_families
 from junto.telemetry.work import Words
 
 if TYPE_CHECKING:
@@ -41,22 +40,4 @@ class JudgeMetrics:
 
     def families(self) -> Iterator[Metric]:
         """All of it, as Prometheus takes it."""
-        yield make_counter(
-            "judgements",
-            "Judgements that ended. outcome: ok, or why there is none.",
-            ("mode", "outcome"),
-            self.judgements.items(),
-        )
-        yield make_counter(
-            "judge_verdicts",
-            "What became of each judge in them. outcome: ok, same_family, judge_nonsense or another error's code.",
-            ("mode", "judge", "outcome"),
-            self.verdicts.items(),
-        )
-        yield make_counter("judge_tokens", "Tokens of all calls of judges.", ("mode",), self.tokens.items())
-        yield make_counter(
-            "judge_cost_usd",
-            "Dollars charged for all calls of judges, on the operator's account.",
-            ("mode",),
-            ((key, nano / NANO_PER_USD) for key, nano in self.nano.items()),
-        )
+        return judge_families(self)

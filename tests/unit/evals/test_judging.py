@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from junto.core.errors import AllBackendsDown, Conflict, InvalidField, NotServable, UnknownModel, UpstreamFailed
-from junto.evals.judging import Judged
+from junto.core.errors import AllBackendsDown, InvalidField, NotServable, UnknownModel, UpstreamFailed
+from junto.evals.judging import Judged, SameFamily
 from junto.evals.jury import check
 from junto.evals.rubrics import Rubric
 from junto.ports.judging import Mode, Status
@@ -182,13 +182,13 @@ async def test_a_group_is_of_every_family_of_its_members() -> None:
     replays = ScriptedReplays({"both": [mark(5)]})
     assert (await judging(replays).judge(asked, deadline_s=5)).decision.score == 5
     kin = msgspec.structs.replace(asked, facts=facts(model="beta-70b"))
-    with pytest.raises(Conflict, match="same family"):
+    with pytest.raises(SameFamily, match="same family"):
         await judging(replays).judge(kin, deadline_s=5)
 
 
 async def test_a_single_judge_of_the_family_is_refused_unless_it_is_allowed() -> None:
     replays = ScriptedReplays({"acme-7b": [mark(5)]})
-    with pytest.raises(Conflict):
+    with pytest.raises(SameFamily):
         await judging(replays).judge(case("acme-7b"), deadline_s=5)
     assert replays.asked == []
     judged = await judging(replays).judge(case("acme-7b", allow_same_family=True), deadline_s=5)
