@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from junto.ports.datasets import DatasetStore, ScoreRow, VerdictRow
     from junto.ports.subjects import Subject, SubjectFacts, SubjectStore
 
-_PAGE: Final = 500  # scores or verdicts at a time
+_PAGE: Final = 200  # scores or verdicts at a time: a few milliseconds of the loop
 _TEXTS: Final = 16  # subjects at a time whose texts are read: each may be as large as a body may be
 _LOOKED_AT: Final = 100  # pairs at a time
 
