@@ -9,7 +9,6 @@ storage/bulk.py inserts them. They are prepared in short slices between which th
 from __future__ import annotations
 
 import asyncio
-from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -17,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DataError, IntegrityError
 
 from junto.core.errors import InvalidField, Overloaded
+from junto.core.exchange import ExchangeRecord
 from junto.storage.bodies import Packer
 from junto.storage.bulk import BulkInsert
 from junto.storage.sessions import OPERATOR
@@ -25,7 +25,6 @@ from junto.storage.tables.exchanges import BODIES, EXCHANGES
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from junto.core.exchange import ExchangeRecord
     from junto.storage.bodies import Packed
     from junto.storage.bulk import Row
     from junto.storage.sealing import Sealer
@@ -34,10 +33,13 @@ if TYPE_CHECKING:
 _SLICE_ROWS = 16  # prepared at a stretch on the event loop: a fraction of a millisecond
 _SLICE_BYTES = 128 * 1024
 _THREAD_BYTES = 64 * 1024  # larger bodies are compressed, and sealed, in a thread
-_COMPUTED = ("stream", "outcome", "usage_estimated", "attempts", "answer_stream", "truncated")
-_SIZES = ("request_bytes", "answer_bytes", "stored_bytes")
 _ID = 0  # its place in a row
-_PLAIN = tuple(column.name for column in EXCHANGES.columns if column.name not in (*_COMPUTED, *_SIZES))
+_FIELDS = ExchangeRecord.__struct_fields__
+_USED = _FIELDS.index("answer_wire") + 1  # the fields that say something of nearly every exchange
+_PLAIN = _FIELDS.index("parts_nano") + 1  # and those that say something of few; all of these are stored as they are
+_COMPUTED = ("outcome", "attempts", "request_bytes", "answer_bytes", "stored_bytes")
+_FLAGS = ("stream", "answer_stream", "usage_estimated", "truncated")
+_USUAL = (*ExchangeRecord.__struct_defaults__[_USED - len(_FIELDS) : _PLAIN - len(_FIELDS)], *(0 for _ in _FLAGS))
 
 
 class RecordRefused(Exception):
@@ -79,8 +81,9 @@ class ExchangeWriter:
         self._along = along
         self._of_new = of_new
         self._packer = Packer(compress=compress)
-        self._plain = attrgetter(*_PLAIN)
-        self._exchanges = BulkInsert(EXCHANGES, (*_PLAIN, *_COMPUTED, *_SIZES))
+        self._exchanges = BulkInsert(
+            EXCHANGES, (*_FIELDS[:_USED], *_COMPUTED, *_FIELDS[_USED:_PLAIN], *_FLAGS), usual=_USUAL
+        )
         self._bodies = BulkInsert(BODIES, ("id", "codec", "content", "tenant"))
         self._attempts_json = msgspec.json.Encoder().encode
 
@@ -94,12 +97,16 @@ class ExchangeWriter:
         for record in records:
             if record.keep == "none":
                 continue  # it is here for what is written along
-            packed = await self._packed(record)
+            size = len(record.request_body) + len(record.answer_body)
+            packed: Packed | None = None
+            if size and record.keep == "full":
+                is_small = size <= _THREAD_BYTES
+                packed = self._pack(record) if is_small else await asyncio.to_thread(self._pack, record)
             if packed is not None:
                 bodies.append((record.id, packed.codec, packed.content, record.tenant))
             rows.append(self._row(record, len(packed.content) if packed is not None else 0))
             unsliced_rows += 1
-            unsliced_bytes += len(record.request_body) + len(record.answer_body)
+            unsliced_bytes += size
             if unsliced_rows >= _SLICE_ROWS or unsliced_bytes >= _SLICE_BYTES:
                 unsliced_rows = unsliced_bytes = 0
                 await asyncio.sleep(0)
@@ -146,28 +153,24 @@ class ExchangeWriter:
         for write in self._of_new:
             await write(session, stored)
 
-    async def _packed(self, record: ExchangeRecord) -> Packed | None:
-        size = len(record.request_body) + len(record.answer_body)
-        if record.keep != "full" or not size:
-            return None
-        return await asyncio.to_thread(self._pack, record) if size > _THREAD_BYTES else self._pack(record)
-
     def _pack(self, record: ExchangeRecord) -> Packed:
         packed = self._packer.pack(record.request_body, record.answer_body)
         return packed if self._sealer is None else self._sealer.seal(packed, record.tenant, record.id)
 
     def _row(self, record: ExchangeRecord, stored_bytes: int) -> Row:
         """The row with nothing but exact int and str in it: the driver binds those without looking for adapters."""
+        values = msgspec.structs.astuple(record)
         attempts = record.attempts
         return (
-            *self._plain(record),
-            1 if record.stream else 0,
-            record.outcome.value,
-            1 if record.usage_estimated else 0,
+            *values[:_USED],
+            record.outcome._value_,
             self._attempts_json(attempts).decode() if attempts else "[]",
-            1 if record.answer_stream else 0,
-            1 if record.truncated else 0,
             len(record.request_body),
             len(record.answer_body),
             stored_bytes,
+            *values[_USED:_PLAIN],
+            1 if record.stream else 0,
+            1 if record.answer_stream else 0,
+            1 if record.usage_estimated else 0,
+            1 if record.truncated else 0,
         )
