@@ -20,6 +20,7 @@ from junto.storage.journal import Journal
 from junto.storage.lock import DataDirLock
 from junto.storage.repositories.conversations_rows import purge_conversations
 from junto.storage.repositories.figures import purge_figures
+from junto.storage.repositories.judge_runs import purge_runs
 from junto.storage.repositories.judging import purge_judgements
 from junto.storage.repositories.ledger import LedgerWriter
 from junto.storage.repositories.rollups import Rollups
@@ -116,6 +117,7 @@ async def open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) 
             partial(purge_links, sessions),
             partial(purge_notes, sessions, days=settings.storage.retention_days),
             partial(purge_judgements, sessions, days=settings.storage.retention_days),
+            partial(purge_runs, sessions, days=settings.storage.retention_days),
             purge_shadows(sessions, settings.storage.retention_days),
         ],
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -29,6 +30,7 @@ _RENEWALS: Final = 3  # within a lease
 _MARGIN: Final = 0.8  # of a lease: after that without a renewal, another process may soon have the run
 _DEADLINE_SECONDS: Final = 600.0  # of one call
 _OLDEST_MS: Final = 24 * 3600 * 1000  # of a run that nobody has room for: then its judgements fail
+_RARELY: Final = 120  # looks between two for what was left behind
 _ABANDONED_MS: Final = 3600 * 1000
 _ASKED = msgspec.json.Decoder(Asked)
 
@@ -101,12 +103,13 @@ class JudgeRuns:
             self._under_way[1].cancel()
 
     async def _run(self) -> None:
-        while True:
+        for look in count():
             self._woken.clear()
             try:
                 while await self._take_one():
                     pass
-                await self._judgements.abandon(older_ms=_ABANDONED_MS)
+                if look % _RARELY == 0:
+                    await self._judgements.abandon(older_ms=_ABANDONED_MS)
             except Overloaded:
                 pass  # the database is away: at the next look
             except Exception:  # noqa: BLE001  whatever it is, other runs must go on

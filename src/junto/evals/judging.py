@@ -87,17 +87,20 @@ class Judging:
 
     def _seated(self, case: Case) -> tuple[list[Juror], list[Opinion]]:
         """The judges that may judge this, and those that are left out as of a producer's family."""
-        producers = frozenset(family for facts in case.both for family in self._bench.families(facts))
         jurors = [self._bench.juror(name) for name in case.asked.judges]
         if case.asked.allow_same_family:
             return jurors, []
-        kin = [juror for juror in jurors if same_family(juror.families, producers)]
+        kin = [juror for juror in jurors if self._is_kin(juror, case)]
         if kin and case.asked.mode is not Mode.PANEL:
             raise SameFamily(_kin(kin[0], case), param="judges")
         left_out = [
-            Opinion(judge=juror.name, left_out=True, code=SAME_FAMILY, error=_kin(juror, case)) for juror in kin
+            Opinion(judge=juror.name, left_out=True, is_kin=True, code=SAME_FAMILY, error=_kin(juror, case))
+            for juror in kin
         ]
         return [juror for juror in jurors if juror not in kin], left_out
+
+    def _is_kin(self, juror: Juror, case: Case) -> bool:
+        return any(same_family(juror.families, self._bench.families(facts)) for facts in case.both)
 
     def _bind(self, case: Case, requests: tuple[ChatRequest, ...]) -> None:
         """Raise what forbids one of these requests, before any of them is made."""
@@ -120,6 +123,10 @@ class Judging:
         return (asked(facts, other), asked(other, facts))
 
     async def _opinion(self, case: Case, juror: Juror, deadline_s: float) -> Opinion:
+        said = await self._said(case, juror, deadline_s)
+        return msgspec.structs.replace(said, is_kin=self._is_kin(juror, case))
+
+    async def _said(self, case: Case, juror: Juror, deadline_s: float) -> Opinion:
         requests = self._requests(case, juror)
         calls = [_Call(self._replays, case, request, deadline_s) for request in requests]
         if case.other is None:

@@ -70,13 +70,17 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one juror: a mark, or a winner; or why neither. `is_busy`: another time it might be heard."""
+    """What became of one juror: a mark, or a winner; or why neither. `is_busy`: another time it might be heard.
+
+    `is_kin`: it is of a producer's family.
+    """
 
     judge: str
     mark: Mark | None = None
     winner: Winner | None = None
     looks: tuple[Look, ...] = ()
     left_out: bool = False
+    is_kin: bool = False
     code: str = ""
     error: str = ""
     is_busy: bool = False
@@ -165,7 +169,7 @@ def _failure(asked: Asked, opinions: Sequence[Opinion], heard: int) -> tuple[str
 def _told(one: Opinion) -> dict[str, Any]:
     """A juror as it is shown: what it said, or why it did not count, and what it cost."""
     status = "heard" if one.is_heard else "left_out" if one.left_out else "failed"
-    said: dict[str, Any] = {"judge": one.judge, "status": status}
+    said: dict[str, Any] = {"judge": one.judge, "status": status, "same_family": one.is_kin}
     if one.mark is not None:
         said |= {"score": one.mark.score, "reason": one.mark.reason}
         if one.mark.dimensions:

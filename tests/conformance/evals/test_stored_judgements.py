@@ -11,7 +11,7 @@ from sqlalchemy import insert, update
 from junto.core.secret import Secret
 from junto.ports.judging import Decision, Judgement, Mode, NewJudgement, NewRun, Run, RunClaim, Status, Unjudged
 from junto.ports.subjects import Subject, SubjectKind
-from junto.storage.repositories.judge_runs import StoredRuns
+from junto.storage.repositories.judge_runs import StoredRuns, purge_runs
 from junto.storage.repositories.judging import StoredJudgements, purge_judgements
 from junto.storage.sealing import Sealer
 from junto.storage.sessions import OPERATOR, Sessions
@@ -138,6 +138,25 @@ async def test_old_judgements_are_deleted_and_those_under_way_are_not(sessions: 
     assert await purge_judgements(sessions, days=7, limit=2) == 0
     assert await store.find("jdg_running") is not None
     assert await store.find("jdg_young") is not None
+
+
+async def test_a_run_is_deleted_when_it_is_old_and_nothing_of_it_is_left(sessions: Sessions) -> None:
+    store = StoredRuns(sessions)
+    await store.create(NewRun(id="jrn_1", request=b"{}"), [])
+    await store.create(NewRun(id="jrn_2", request=b"{}"), [new("jdg_1", run_id="jrn_2")])
+    await store.create(NewRun(id="jrn_3", request=b"{}"), [new("jdg_2", run_id="jrn_3")])
+    await store.cancel("jrn_2")
+    async with sessions.write(OPERATOR) as session:
+        long_ago = session.now_ms - 8 * DAY_MS
+        await session.execute(
+            update(JUDGE_RUNS).where(JUDGE_RUNS.c.finished_ms.is_not(None)).values(finished_ms=long_ago)
+        )
+        await session.execute(update(JUDGEMENTS).where(JUDGEMENTS.c.run_id == "jrn_2").values(created_ms=long_ago))
+    assert await purge_runs(sessions, days=None, limit=10) == 0
+    assert await purge_runs(sessions, days=7, limit=10) == 1
+    assert await purge_judgements(sessions, days=7, limit=10) == 1
+    assert await purge_runs(sessions, days=7, limit=10) == 1
+    assert [run.id for run in await store.runs(before=None, limit=10)] == ["jrn_3"]
 
 
 async def finished(store: StoredRuns, claim: RunClaim, decision: Decision = GOOD) -> Judgement:

@@ -193,6 +193,7 @@ async def test_a_single_judge_of_the_family_is_refused_unless_it_is_allowed() ->
     assert replays.asked == []
     judged = await judging(replays).judge(case("acme-7b", allow_same_family=True), deadline_s=5)
     assert judged.decision.score == 5
+    assert detail(judged)["judges"][0]["same_family"] is True
 
 
 async def test_the_tier_binds_before_anybody_is_asked() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, insert, not_, or_, select, update
+from sqlalchemy import and_, delete, insert, not_, or_, select, update
 
 from junto.core.errors import NotFound
 from junto.ports.judging import Judgement, Run, RunClaim, Status
@@ -21,11 +21,12 @@ from junto.storage.tables.evals import JUDGE_RUNS, JUDGEMENTS, SHADOWS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, RowMapping
+    from sqlalchemy import ColumnElement, RowMapping, Select
 
     from junto.ports.judging import Decision, NewJudgement, NewRun, Plan, Unjudged
     from junto.storage.sessions import Session, Sessions
 
+_DAY_MS: Final = 24 * 3600 * 1000
 _LOCK: Final = "judge_runs"  # the counter whose row makes those who look for what is unjudged take turns
 _WAITING: Final = JUDGE_RUNS.c.status.in_([Status.PENDING, Status.RUNNING])
 
@@ -88,9 +89,11 @@ class StoredRuns:
             return await _find(session, run_id)
 
     async def claim(self, worker: str, *, lease_ms: int) -> RunClaim | None:
+        async with self._sessions.read(OPERATOR) as session:  # nearly always there is none, and looking writes nothing
+            if (await session.execute(_oldest(session))).first() is None:
+                return None
         async with self._sessions.write(OPERATOR) as session:
-            free = and_(_WAITING, or_(JUDGE_RUNS.c.lease_ms.is_(None), JUDGE_RUNS.c.lease_ms <= session.now_ms))
-            oldest = select(JUDGE_RUNS.c.id, JUDGE_RUNS.c.fence).where(free).order_by(JUDGE_RUNS.c.id).limit(1)
+            oldest = _oldest(session)
             if session.connection.dialect.name == "postgresql":
                 oldest = oldest.with_for_update(skip_locked=True)
             row = (await session.execute(oldest)).mappings().first()
@@ -98,7 +101,7 @@ class StoredRuns:
                 return None
             taken = await session.execute(
                 update(JUDGE_RUNS)
-                .where(JUDGE_RUNS.c.id == row["id"], JUDGE_RUNS.c.fence == row["fence"], free)
+                .where(JUDGE_RUNS.c.id == row["id"], JUDGE_RUNS.c.fence == row["fence"], _free(session))
                 .values(
                     status=Status.RUNNING,
                     fence=JUDGE_RUNS.c.fence + 1,
@@ -145,6 +148,26 @@ class StoredRuns:
                 return
             running = and_(JUDGEMENTS.c.run_id == claim.run.id, JUDGEMENTS.c.status == Status.RUNNING)
             await session.execute(update(JUDGEMENTS).where(running).values(status=Status.PENDING))
+
+
+async def purge_runs(sessions: Sessions, *, days: int | None, limit: int) -> int:
+    """Delete runs that ended longer ago than that and of which no judgement is left; how many. None keeps all."""
+    if days is None:
+        return 0
+    async with sessions.write(OPERATOR) as session:
+        left = select(JUDGEMENTS.c.id).where(JUDGEMENTS.c.run_id == JUDGE_RUNS.c.id).exists()
+        old = JUDGE_RUNS.c.finished_ms < session.now_ms - days * _DAY_MS
+        some = select(JUDGE_RUNS.c.id).where(old, not_(left)).limit(limit)
+        return (await session.execute(delete(JUDGE_RUNS).where(JUDGE_RUNS.c.id.in_(some)))).rowcount
+
+
+def _free(session: Session) -> ColumnElement[bool]:
+    """Runs that nobody has, or whose lease ran out."""
+    return and_(_WAITING, or_(JUDGE_RUNS.c.lease_ms.is_(None), JUDGE_RUNS.c.lease_ms <= session.now_ms))
+
+
+def _oldest(session: Session) -> Select[Any]:
+    return select(JUDGE_RUNS.c.id, JUDGE_RUNS.c.fence).where(_free(session)).order_by(JUDGE_RUNS.c.id).limit(1)
 
 
 async def _create(session: Session, run: NewRun, judgements: Sequence[NewJudgement]) -> Run:
