@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 AUTHOR: Final = "evidence"
 EVERY_SECONDS: Final = 60.0
+_TURN_MS: Final = 900  # of each second: a node that wakes up a little early finds its turn
 
 
 class Promoting:
@@ -81,7 +82,7 @@ class Promoting:
     async def _run(self) -> None:
         while True:
             try:
-                if await self._store.take_turn(every_ms=int(self._every * 1000)):
+                if await self._store.take_turn(every_ms=int(self._every * _TURN_MS)):
                     await self.look()
             except Overloaded:
                 pass

@@ -81,7 +81,7 @@ def test_the_gap_is_never_surer_than_a_second_mean_that_is_known(
     first: list[int], second: list[int], margin: float
 ) -> None:
     found = evidence_of_gap(first, second, _FIFTHS, margin)
-    for place in accumulate([0.1] * 9):
+    for place in accumulate([0.01] * 99):
         if 0 <= place - margin <= 1:
             known = evidence_above(first, _FIFTHS, place - margin) + evidence_below(second, _FIFTHS, place)
             assert found <= known + 1e-6
