@@ -182,7 +182,7 @@ def test_what_is_kept_without_texts_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "query",
     [{"min_score": 0}, {"min_score": 6}, {"min_score": "nan"}, {"via": "robot"}, {"days": 0}, {"limit": 0},
-     {"sensitivity": "secret"}],
+     {"sensitivity": "secret"}, {"task_type": "a\0b"}, {"tenant": "\0"}, {"task_type": "a" * 201}],
 )  # fmt: skip
 def test_filters_that_cannot_be_are_refused(school: School, query: dict[str, Any]) -> None:
     assert school.export("preferences", **query).status_code == 422

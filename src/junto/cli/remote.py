@@ -141,7 +141,7 @@ def told(error: Any) -> str:
     lines += [f"  {reason}" for reason in error.get("reasons") or ()]
     if error.get("code") in _KEY_CODES:
         lines.append(
-            "  Give the key with --key, in JUNTO_ADMIN_KEY or, for `chat`, `council` and `models`, in JUNTO_API_KEY; "
+            "  Give the key with --key, in JUNTO_ADMIN_KEY or, for `chat`, `council`, `models` and `eval run`, in JUNTO_API_KEY; "
             "`junto serve` showed the admin key at its first start."
         )
     return "\n".join(lines)

@@ -24,16 +24,17 @@ GOOD_SCORE = 4.0
 _MEDIA_TYPE = "application/jsonl"
 
 type _Score = Annotated[float, Query(ge=LEAST_SCORE, le=MOST_SCORE, allow_inf_nan=False)]
+type _Name = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 type _Days = Annotated[int, Query(ge=1, le=3650)]
 
 
 async def _filters(  # noqa: PLR0917  one parameter a filter
     admin: Admin,
-    task_type: Annotated[str | None, Query(max_length=200)] = None,
+    task_type: _Name = None,
     via: Via | None = None,
     days: _Days = 30,
     sensitivity: Literal["public", "internal", "confidential"] | None = None,
-    tenant: Annotated[str | None, Query(max_length=64)] = None,
+    tenant: _Name = None,
     include_confidential: bool = False,  # noqa: FBT001, FBT002  a parameter of the query
     limit: Annotated[int | None, Query(ge=1, le=10_000_000)] = None,
 ) -> Export:
