@@ -88,6 +88,18 @@ async def test_a_record_that_is_twice_in_one_batch_is_charged_once(till: Till) -
     assert await till.stands(budget) == (101, 0)
 
 
+async def test_what_the_operator_asks_for_itself_is_written_down_and_spent_from_nobodys_budget(till: Till) -> None:
+    tenant, client = await till.budget(1000, scope="tenant"), await till.budget(1000, scope="client")
+    own = {"client": "operator", "client_id": "operator", "key_id": "", "cost_nano": 300}
+    await till.post(*(record(f"req_{purpose}", **own, purpose=purpose) for purpose in ("shadow", "judge")))
+    assert [await till.stands(one) for one in (tenant, client)] == [(0, 0), (0, 0)]
+    entries = await till.entries()
+    assert sorted((entry["kind"], entry["client_id"], entry["cost_nano"]) for entry in entries) == [
+        ("judge", "operator", 300),
+        ("shadow", "operator", 300),
+    ]
+
+
 async def test_the_same_id_of_another_tenant_is_another_entry(till: Till) -> None:
     await till.post(record("req_1", cost_nano=1), record("req_1", cost_nano=2, tenant="other"))
     assert await till.spent_in_all() == 3

@@ -70,7 +70,7 @@ class LedgerWriter:
                 if (record.tenant, record.id) not in new:
                     continue
                 new.remove((record.tenant, record.id))  # it may be twice in one batch
-            if record.cost_nano:
+            if record.cost_nano and not record.purpose:  # the operator's own work is in no tenant's budget
                 costs[record.tenant, record.client_id, record.key_id] += record.cost_nano
             for reservation, nano in record.paid:
                 paid[reservation] += nano
@@ -150,7 +150,7 @@ async def usage(session: Session, query: UsageQuery) -> list[dict[str, Any]]:
     sums = {
         "jobs": case((entry.kind == "job", 1), else_=0),
         "requests": case((entry.kind == "exchange", 1), else_=0),
-        "failures": entry.failed,
+        "failures": case((entry.kind.in_(("job", "exchange")), entry.failed), else_=0),
         "tokens_in": entry.input_tokens + entry.cache_read_tokens + entry.cache_write_tokens,
         "tokens_out": entry.output_tokens,
         "tokens_cached": entry.cache_read_tokens,
