@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
@@ -108,7 +108,7 @@ class Stage:
         self.standing = Standing(allow_cloud=True)
         self.runner = Shadowing(
             self.work,
-            self,  # type: ignore[arg-type]  what of Replays is used
+            cast("Any", self),  # what of Replays is used
             routes=lambda: self.table,
             standing=lambda _client, _tenant: self.standing,
             observer=self,
