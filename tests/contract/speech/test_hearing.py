@@ -25,7 +25,7 @@ TIMES = np.arange(3 * RATE) / RATE
     ],
     ids=["silence", "a tone", "a rising tone", "noise", "noise with pauses"],
 )
-def test_what_is_no_speech_is_not_taken_for_it(sound: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_what_is_no_speech_is_not_taken_for_it(sound: np.ndarray) -> None:
     file = io.BytesIO()
     soundfile.write(file, sound, RATE, format="WAV")
     assert not hear(file.getvalue()).is_speech

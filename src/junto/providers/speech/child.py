@@ -23,6 +23,7 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _PATIENCE = 2.0  # a longer pause is not waited for: the text fails, and is tried anew later
 _STOP_SECONDS = 3.0
+_UNREAD_BYTES = 1 << 16
 
 
 class Child:
@@ -53,8 +54,7 @@ class Child:
         process = self._process
         if process is not None and process.returncode is None:
             return process, False
-        if process is not None:
-            self._crashed(process.returncode)
+        await self.broken()
         left = self._not_before - asyncio.get_running_loop().time()
         if left > _PATIENCE:
             raise UpstreamFailed("The speech engine does not stay up. It is tried again soon.", retry_after=left)
@@ -79,8 +79,8 @@ class Child:
             self._process.kill()
 
     async def end(self, *, gently: bool = True) -> None:
-        """End it and wait until it is gone; safe to call twice."""
-        process, self._process = self._process, None
+        """End it and wait until it is gone; safe to call twice, and again when it was cancelled."""
+        process = self._process
         if process is None:
             return
         if process.stdin is not None:
@@ -92,10 +92,12 @@ class Child:
                         await process.wait()
             if process.returncode is None:
                 process.kill()
+        while process.stdout is not None and await process.stdout.read(_UNREAD_BYTES):
+            pass  # the pipe is closed when it was read to its end
         await process.wait()
+        self._process = None
 
     def _crashed(self, code: int | None) -> None:
-        self._process = None
         self._pause = min(self._pause * 2, _LONGEST_PAUSE) or _FIRST_PAUSE
         self._not_before = asyncio.get_running_loop().time() + self._pause
         self._log.warning("speech_engine_ended", exit_code=code, restart_in=self._pause)
