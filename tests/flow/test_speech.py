@@ -11,7 +11,7 @@ from unittest.mock import ANY
 
 import openai
 import pytest
-import soundfile
+import soundfile  # type: ignore[import-untyped]
 
 from junto.bootstrap.speech import SpeechOptions
 from tests.flow.running import RunningJunto

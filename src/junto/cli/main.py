@@ -21,6 +21,7 @@ from junto.cli.prompts import app as prompts
 from junto.cli.responses import app as responses
 from junto.cli.route import app as route
 from junto.cli.routing import app as routing
+from junto.cli.say import say
 from junto.cli.seed import seed
 from junto.cli.serve import serve
 from junto.cli.tenants import app as tenants
@@ -40,6 +41,7 @@ app.command()(migrate)
 app.command()(seed)
 app.command()(chat)
 app.command()(council)
+app.command()(say)
 app.command()(models)
 app.add_typer(route)
 app.add_typer(routing)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from junto.telemetry.rows import make_counter, make_gauge
+from junto.telemetry.speech_families import speech_families
 from junto.telemetry.work import Words
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from junto.ports.observer import SpeechEnded
 
 _MOST_VOICES: Final = 500
-_VOICE: Final = ("engine", "voice")
 
 
 class SpeechMetrics:
@@ -44,30 +43,4 @@ class SpeechMetrics:
 
     def families(self) -> Iterator[Metric]:
         """All of it, as Prometheus takes it."""
-        yield make_counter(
-            "speech_texts",
-            "Texts that were said aloud. outcome: ok, error or cancelled.",
-            (*_VOICE, "outcome"),
-            self.texts.items(),
-        )
-        yield make_counter("speech_characters", "Characters of those texts.", _VOICE, self.characters.items())
-        yield make_counter("speech_audio_seconds", "Seconds of sound that were made.", _VOICE, _seconds(self.audio_ms))
-        yield make_counter(
-            "speech_engine_seconds", "Seconds that engines took for it.", _VOICE, _seconds(self.spent_ms)
-        )
-        yield make_gauge(
-            "speech_real_time_factor",
-            "Seconds of sound for each second of an engine, since the start.",
-            _VOICE,
-            ((key, self.audio_ms[key] / spent) for key, spent in self.spent_ms.items() if spent),
-        )
-        yield make_counter(
-            "speech_engine_failures",
-            "Texts whose engine crashed or hung, and was started again.",
-            ("engine",),
-            self.failures.items(),
-        )
-
-
-def _seconds(counted: Counter[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], float]]:
-    return ((key, milliseconds / 1000) for key, milliseconds in counted.items())
+        return speech_families(self)

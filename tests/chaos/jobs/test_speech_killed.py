@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import psutil
 import pytest
-import soundfile
+import soundfile  # type: ignore[import-untyped]
 
 from tests.chaos.jobs.processes import Child, orders, until
 
