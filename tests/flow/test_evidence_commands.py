@@ -16,6 +16,7 @@ import pytest
 from tests.chaos.jobs.processes import until
 from tests.flow.running import ADMIN_KEY, RunningJunto
 from tests.flow.test_council_command import Terminal, words
+from tests.flow.test_proposals import at_work
 from tests.upstreams import Fail, Gate, OpenAIEmulator, Scripted
 
 if TYPE_CHECKING:
@@ -39,26 +40,30 @@ class Bench:
     big: OpenAIEmulator
     cases: Path
 
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-c", "from junto.cli.main import run; run()", *arguments]
-
     def run(self, *arguments: str) -> list[str]:
-        return self.command(
-            "eval", "run", "--task", "spam", "--models", "small,big", "--cases", str(self.cases), *arguments
-        )
-
-    @property
-    def environment(self) -> dict[str, str]:
-        known = {"JUNTO_URL": self.junto.url, "JUNTO_ADMIN_KEY": ADMIN_KEY, "TERM": "xterm-256color"}
-        return {**known, "PATH": os.environ["PATH"]}
+        return command("eval", "run", "--task", "spam", "--models", "small,big", "--cases", str(self.cases), *arguments)
 
     def piped(self, command: list[str], typed: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, env=self.environment, input=typed, capture_output=True, text=True, timeout=60, check=False
-        )
+        return piped(self.junto, command, typed)
 
     def put(self, path: str, body: dict[str, Any]) -> None:
         self.junto.http.put(path, json=body, headers=self.junto.admin).raise_for_status()
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from junto.cli.main import run; run()", *arguments]
+
+
+def environment_of(junto: RunningJunto) -> dict[str, str]:
+    known = {"JUNTO_URL": junto.url, "JUNTO_ADMIN_KEY": ADMIN_KEY, "TERM": "xterm-256color"}
+    return {**known, "PATH": os.environ["PATH"]}
+
+
+def piped(junto: RunningJunto, command: list[str], typed: str = "") -> subprocess.CompletedProcess[str]:
+    """A command that ends, with what it wrote."""
+    return subprocess.run(
+        command, env=environment_of(junto), input=typed, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def answering(ask: Ask) -> Scripted:
@@ -126,7 +131,7 @@ def test_a_model_that_fails_is_counted_and_the_others_are_not_kept_from_it(bench
 def test_in_a_terminal_a_bar_grows_and_ctrl_c_leaves_the_table_and_stops_the_models(bench: Bench) -> None:
     gate = Gate()
     bench.big.script.always(Scripted(text="one two three", gate=gate, gate_after=1))
-    with Terminal(bench.run("--concurrency", "2"), bench.environment) as terminal:
+    with Terminal(bench.run("--concurrency", "2"), environment_of(bench.junto)) as terminal:
         terminal.wait_for(r"calls .*2/4 .*failed")
         [asked, *_] = bench.big.script.wait_arrived(within=PATIENCE)
         terminal.process.send_signal(signal.SIGINT)
@@ -143,29 +148,29 @@ def test_shadows_are_listed_reviewed_blind_compared_and_exported(bench: Bench, t
     """From a route with a shadow to a file of preferences, by the command line alone."""
     route = {"preferred_model": "small", "sensitivity": "internal", "shadow_models": [{"model": "big", "rate": 1}]}
     bench.put("/routing/spam", route)
-    question = bench.piped(bench.command("chat", "--model", "task/spam", "Buy!"))
+    question = bench.piped(command("chat", "--model", "task/spam", "Buy!"))
     assert question.stdout == "spam\n", question.stderr
     until(lambda: len(bench.junto.get("/eval/shadows", status="complete")["shadows"]) == 1)
-    listed = bench.piped(bench.command("eval", "shadows", "--task", "spam"))
+    listed = bench.piped(command("eval", "shadows", "--task", "spam"))
     assert "complete" in listed.stdout, listed.stderr
 
-    reviewed = bench.piped(bench.command("eval", "review", "--task", "spam"), typed="2\n4\n\n")
+    reviewed = bench.piped(command("eval", "review", "--task", "spam"), typed="2\n4\n\n")
     assert reviewed.returncode == 0, reviewed.stderr
     before, _, after = reviewed.stdout.partition("left 1-5")
     assert "small" not in before
     assert "big" not in before
     assert "1 pair reviewed." in after
-    assert bench.piped(bench.command("eval", "review")).stdout == "There is nothing to review.\n"
+    assert bench.piped(command("eval", "review")).stdout == "There is nothing to review.\n"
 
-    compared = json.loads(bench.piped(bench.command("eval", "compare", "--task", "spam", "--json")).stdout)
+    compared = json.loads(bench.piped(command("eval", "compare", "--task", "spam", "--json")).stdout)
     scores = {one["model"]: one["avg_score"] for one in compared["models"]}
     assert {scores[name]["n"] for name in ("small", "big")} == {1}
-    table = bench.piped(bench.command("eval", "compare", "--task", "spam"))
+    table = bench.piped(command("eval", "compare", "--task", "spam"))
     assert set(rows_of(table.stdout)) >= {"small", "big"}
     assert compared["note"] in table.stdout
 
     out = tmp_path / "train.jsonl"
-    exported = bench.piped(bench.command("datasets", "export", "preferences", "--task", "spam", "--out", str(out)))
+    exported = bench.piped(command("datasets", "export", "preferences", "--task", "spam", "--out", str(out)))
     assert exported.stderr == f"1 row in {out}.\n"
     [row] = map(json.loads, out.read_text().splitlines())
     better = max(scores, key=lambda name: scores[name]["mean"])
@@ -176,12 +181,36 @@ def test_answers_are_judged_from_the_command_line(bench: Bench) -> None:
     bench.piped(bench.run())
     [exchange, *_] = [one for one in bench.junto.recorded(4) if one["model"] == "big"]
     judged = bench.piped(
-        bench.command("eval", "judge", "--subject", f"exchange:{exchange['id']}", "-j", "teacher", "--apply")
+        command("eval", "judge", "--subject", f"exchange:{exchange['id']}", "-j", "teacher", "--apply")
     )
     assert judged.stdout.startswith("Score 5."), judged.stderr
     assert "Applied." in judged.stdout
-    missing = bench.piped(bench.command("eval", "judge", "--subject", "job:no", "-j", "teacher"))
+    missing = bench.piped(command("eval", "judge", "--subject", "job:no", "-j", "teacher"))
     assert (missing.returncode, missing.stdout) == (1, "")
-    empty = bench.piped(bench.command("eval", "judge", "--task", "nothing", "-j", "teacher"))
+    empty = bench.piped(command("eval", "judge", "--task", "nothing", "-j", "teacher"))
     assert empty.returncode == 0, empty.stderr
     assert "complete: 0 of 0 judged" in empty.stdout
+
+
+def test_a_proposal_is_seen_accepted_on_a_share_and_turned_down(tmp_path: Path) -> None:
+    with at_work(tmp_path) as firm:
+
+        def proposals(*arguments: str) -> subprocess.CompletedProcess[str]:
+            return piped(firm.junto, command("eval", "proposals", *arguments))
+
+        firm.route()
+        assert "scores" in proposals("candidates", "--task", "mail").stdout
+        assert proposals().stdout.startswith("There is no such proposal.")
+        id = firm.proposed()
+        assert {"open", "dear-9b", "cheap-9b"} <= set(rows_of(proposals().stdout)[id])
+        shown = proposals("show", id)
+        assert shown.stdout.startswith(f"{id} is open: mail from dear-9b to cheap-9b"), shown.stderr
+        assert {"yes"} == {words[0] for words in rows_of(shown.stdout).values() if words[0] in {"yes", "no"}}
+        accepted = proposals("accept", id, "--canary-share", "0.5")
+        assert f"{id} is canary" in accepted.stdout, accepted.stderr
+        assert firm.routed()["canary"] == {"model": "cheap-9b", "share": 0.5}
+        rejected = proposals("reject", id, "--reason", "Not before Monday.")
+        assert f"{id} is rejected" in rejected.stdout, rejected.stderr
+        assert firm.routed()["canary"] is None
+        again = proposals("accept", id)
+        assert (again.returncode, again.stdout) == (1, "")
