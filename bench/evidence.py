@@ -108,7 +108,7 @@ def false_promotions(runs: int) -> Iterator[str]:
     """How often the quality of a candidate that is worse by the margin is believed, looking after each of a thousand pairs."""
     yield f"Worse by exactly the margin ({GATE.quality_margin}), looked at after each of {LOOKS} scored requests; allowed: {1 - GATE.confidence:.0%}"
     yield ""
-    yield "| differences | the gate | without the gate's tests: a posterior that is looked at each time | the same, looked at once, at the end |"
+    yield "| differences | the gate | a posterior, looked at each time | the same, looked at once, at the end |"
     yield "|---|---|---|---|"
     for name, shares in WORSE.items():
         ever = [_first_look(shares, Random(f"{name}{run}")) for run in range(runs)]
