@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 MOST_ATTEMPTS: Final = 2
 MOST_TURNED_OUT: Final = 3  # times that one gives way; then there is no place for it
 OLDEST_MS: Final = 24 * 60 * 60 * 1000
-_QUIET_FACTOR: Final = 5  # looks are so much rarer while nothing waits
+_QUIET_FACTOR: Final = 5  # looks are so much rarer while nothing waits, or much that cannot begin
+_LONG: Final = 1_000
 _SWEEP_SECONDS: Final = 10.0
 
 
@@ -107,12 +108,13 @@ class Shadowing:
             self._renewed = now
             await self._work.renew([claim for claim, _ in self._running.values()], lease_ms=self._lease_ms)
         waiting = await self._work.waiting()
-        self._is_quiet = not waiting and not self._running
         self._observer.shadows_wait({(each.shadow.task_type, each.shadow.model): each.count for each in waiting})
         for each in waiting:
             if len(self._running) >= self._pace.most:
                 break
             await self._consider(each.shadow)
+        backlog = sum(each.count for each in waiting)
+        self._is_quiet = not self._running and not 0 < backlog <= _LONG  # a long backlog takes a while to look at
 
     @property
     def _lease_ms(self) -> int:
