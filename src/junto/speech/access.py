@@ -46,7 +46,8 @@ class Library:
     async def find(self, principal: Principal, name: str) -> Found:
         """The file of that name; raises NotFound, the same for another's and for none, and Elsewhere."""
         reaches = principal.is_admin or (bool(principal.client_id) and ApiScope.SERVICE in principal.scopes)
-        output = await self._outputs.find(name, None if reaches else principal.tenant)
+        may_be = name.isascii() and name.isprintable()  # not all databases can be asked for any text
+        output = await self._outputs.find(name, None if reaches else principal.tenant) if may_be else None
         if output is None or not (principal.is_admin or output.client_id == principal.client_id):
             raise NotFound(f"There is no file {name[:_SHOWN]!r}.")
         path = self._files.path(output)

@@ -82,7 +82,7 @@ class SpeechAttempt:
 
     async def run(self) -> Done:
         job, order, began = self._claim.job, self._order, self._shop.clock.monotonic()
-        speaker = choose(self._shop.voices, order.voice)
+        speaker = self._speaker()
         there = {output.number: output for output in await self._shop.outputs.of_job(job.tenant_id, job.id)}
         self._characters = sum(output.characters for output in there.values())
         record: ExchangeRecord | None = None
@@ -96,6 +96,12 @@ class SpeechAttempt:
         milliseconds = int((self._shop.clock.monotonic() - began) * 1000)
         total = msgspec.structs.replace(self._total(speaker, record, made), duration_ms=milliseconds)
         return Done(answer=answer_of(order, made), record=total)
+
+    def _speaker(self) -> Named:
+        try:
+            return choose(self._shop.voices, self._order.voice)
+        except JuntoError as error:  # it was there where the job was submitted: another worker may have it
+            raise Overloaded("This worker has not the voice that was chosen.") from error
 
     async def _make(self, speaker: Named, number: int, chapter: Chapter) -> tuple[Output, ExchangeRecord]:
         """One file, on the disk and written down."""

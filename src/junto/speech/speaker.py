@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from junto.speech.voices import Named, Voices
 
 _NO_ROOM_RETRY_AFTER: Final = 5.0
+MOST_AT_ONCE: Final = 64  # they take turns: with more, each would wait longer between two sentences than they sound
 _BROKEN: Final = JuntoError("Something went wrong inside Junto.")
 MODELS: Final = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", *ENGINES)
 
@@ -45,6 +46,7 @@ class SpeechService:
         self._records = records
         self._clock = clock
         self._usual = usual
+        self._at_once = 0
 
     def choose(self, voice: str | None, *, engine: str | None = None) -> Named:
         """The voice that is meant; raises NotInstalled, InvalidField."""
@@ -58,20 +60,30 @@ class SpeechService:
 
     def say(self, text: str, speaker: Named, audio_format: AudioFormat, *, speed: float, asked: Asked) -> Saying:
         """Begin; raises Overloaded while nothing can be written down, Unsupported for a format that is not installed."""
+        if self._at_once >= MOST_AT_ONCE:
+            raise Overloaded("Too many texts are being said at once.", retry_after=_NO_ROOM_RETRY_AFTER)
         if not self._records.has_room:
             raise Overloaded("Exchanges cannot be recorded right now.", retry_after=_NO_ROOM_RETRY_AFTER)
         speech = Speech(text, speaker, audio_format, speed=speed, clock=self._clock)
-        return Saying(speech, self._records, asked, self._clock)
+        self._at_once += 1
+        return Saying(speech, self._records, asked, self._clock, self._ended)
+
+    def _ended(self) -> None:
+        self._at_once -= 1
 
 
 class Saying:
     """One text on its way to its listener. `close` it on every way out: that stops the engine, and writes down what was said."""
 
-    def __init__(self, speech: Speech, records: SpeechRecords, asked: Asked, clock: Clock) -> None:
+    def __init__(
+        self, speech: Speech, records: SpeechRecords, asked: Asked, clock: Clock, on_end: Callable[[], None]
+    ) -> None:
         self._speech = speech
         self._records = records
         self._asked = asked
         self._clock = clock
+        self._on_end = on_end
+        self._is_open = True
         self._first = 0.0
         self._error: JuntoError | None = None
         self._is_whole = False
@@ -103,6 +115,9 @@ class Saying:
         try:
             await asyncio.shield(closing)
         finally:
+            if self._is_open:
+                self._is_open = False
+                self._on_end()
             with contextlib.suppress(JuntoError):  # nobody is left to be told
                 self._settle()
 

@@ -188,7 +188,7 @@ def _read(body: bytes) -> _Wish:
         raise MalformedBody("The body is not valid JSON.") from error
     if not isinstance(fields, dict):
         raise InvalidField("The body has to be a JSON object.")
-    if fields.get("stream_format", "audio") not in {"audio", None}:
+    if fields.get("stream_format") not in ("audio", None):  # it may be anything: not all of it has a hash
         raise Unsupported(
             'Only stream_format "audio" is served here: the sound itself, as it is made.', param="stream_format"
         )

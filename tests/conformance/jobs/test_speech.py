@@ -110,7 +110,16 @@ async def test_a_file_is_found_by_its_whole_name_and_within_its_tenant_only(desk
         assert found is not None
         assert found.file == (claim.job.id, f"0000.{claim.job.fence}.mp3")
     assert await outputs.find(name, "other") is None
-    for wrong in (name.upper(), name[:-1], f"../{name}", f"{name}\n", "%", "_" * len(name), ""):
+    for wrong in (
+        name.upper(),
+        name[:-1],
+        f"../{name}",
+        f"{name}\n",
+        "%",
+        "_" * len(name),
+        "",
+        f"{claim.job.id}-001.mp3",
+    ):
         assert await outputs.find(wrong, None) is None
     assert await outputs.known([claim.job.id, "job_of_nobody"]) == {(claim.job.id, f"0000.{claim.job.fence}.mp3")}
 

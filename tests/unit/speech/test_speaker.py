@@ -12,6 +12,7 @@ from junto.identity.principal import ApiScope, Principal
 from junto.speech.access import Elsewhere, Library
 from junto.speech.encoding import AudioFormat
 from junto.speech.recording import WIRE, Asked
+from junto.speech.speaker import MOST_AT_ONCE
 from tests.unit.speech.shop import Shop
 from tests.unit.speech.test_attempt import ONE
 from tests.unit.speech.tones import Tones
@@ -93,6 +94,28 @@ async def test_nothing_is_said_that_cannot_be_written_down(tmp_path: Path) -> No
     assert shop.engine.begun == []
 
 
+async def test_so_many_are_said_at_once_and_the_next_is_asked_to_come_back(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, Tones())
+    service = shop.service()
+
+    def begin() -> Saying:
+        asked = Asked(
+            id="r", principal=Principal(), sensitivity="internal", wire=WIRE, model="tts-1", started=0.0, started_ms=0
+        )
+        return service.say("Hello.", service.choose(None), AudioFormat.PCM, speed=1.0, asked=asked)
+
+    begun = [begin() for _ in range(MOST_AT_ONCE)]
+    with pytest.raises(Overloaded):
+        begin()
+    await begun[0].close()
+    await begun[0].close()
+    begun[0] = begin()
+    with pytest.raises(Overloaded):
+        begin()
+    for each in begun:
+        await each.close()
+
+
 def test_a_list_of_models_opens_speech_by_the_name_asked_for_or_the_engines(tmp_path: Path) -> None:
     service = Shop(tmp_path, Tones()).service()
     service.check_allowed(Principal(), "tts-1", "hum")
@@ -118,7 +141,7 @@ async def test_a_file_is_its_owners_and_the_administrators(tmp_path: Path) -> No
     for stranger in strangers:
         with pytest.raises(NotFound):
             await library.find(stranger, "job_1.wav")
-    for name in ("job_1.mp3", "../job_1.wav", "job_1/0000.1.wav", "/etc/passwd", ""):
+    for name in ("job_1.mp3", "../job_1.wav", "job_1/0000.1.wav", "/etc/passwd", "job_1.wav\0", "\ud800", ""):
         with pytest.raises(NotFound):
             await library.find(own, name)
 

@@ -51,7 +51,9 @@ class StoredOutputs:
     async def find(self, name: str, tenant_id: str | None) -> Output | None:
         scope = OPERATOR if tenant_id is None else Tenant(tenant_id)
         async with self._transaction(scope, reading=True) as session:
-            asked = select(OUTPUTS).where(session.within(OUTPUTS), OUTPUTS.c.id == name)
+            # Its job's id, which the name begins with, leads to it in all tenants: the primary key does only in one.
+            job_id = name.partition(".")[0].partition("-")[0]
+            asked = select(OUTPUTS).where(session.within(OUTPUTS), OUTPUTS.c.job_id == job_id, OUTPUTS.c.id == name)
             if tenant_id is not None:
                 asked = asked.where(OUTPUTS.c.tenant_id == tenant_id)
             row = (await session.execute(asked)).mappings().first()
@@ -70,7 +72,10 @@ class StoredOutputs:
         if not keys:
             return 0
         async with self._transaction(OPERATOR) as session:
-            gone = delete(OUTPUTS).where(tuple_(OUTPUTS.c.tenant_id, OUTPUTS.c.id).in_(keys))
+            # The pairs say which; the two lists are there for SQLite, which finds pairs by no index.
+            tenants, ids = {tenant for tenant, _ in keys}, [id for _, id in keys]
+            by_index = OUTPUTS.c.tenant_id.in_(tenants) & OUTPUTS.c.id.in_(ids)
+            gone = delete(OUTPUTS).where(by_index, tuple_(OUTPUTS.c.tenant_id, OUTPUTS.c.id).in_(keys))
             return int((await session.execute(gone)).rowcount)
 
 

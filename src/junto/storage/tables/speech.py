@@ -23,6 +23,6 @@ OUTPUTS = Table(
     count("audio_ms"),
     count("created_ms"),
     PrimaryKeyConstraint("tenant_id", "id"),
-    Index("ix_outputs_job", "tenant_id", "job_id"),
+    Index("ix_outputs_job", "job_id", "tenant_id"),
     Index("ix_outputs_age", "created_ms"),
 )

@@ -279,7 +279,7 @@ def _outputs() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "id", name="pk_outputs"),
     )
     op.create_index("ix_outputs_age", "outputs", ["created_ms"])
-    op.create_index("ix_outputs_job", "outputs", ["tenant_id", "job_id"])
+    op.create_index("ix_outputs_job", "outputs", ["job_id", "tenant_id"])
 
 
 def _row_security() -> None:
