@@ -108,7 +108,7 @@ def in_session(folder: Path, environ: dict[str, str] | None = None, **config: An
             }
             for name, server in servers.items()
         ]
-        config = {"backends": backends, **KEEP, **config}
+        config = {"backends": backends, "jobs": {"worker": "on"}, **KEEP, **config}
         options = EvalOptions(shadows=Pace(look=0.05, lease=5.0), judges=JudgePace(lease=3.0, every=0.05, rest=0.1))
         with RunningJunto(folder, config, environ=environ, pricing=PRICES, eval_options=options) as junto:
             yield Court(junto, servers)
@@ -209,6 +209,23 @@ def test_internal_content_goes_to_a_judge_in_the_cloud_only_as_its_client_allows
     change = {"allow_cloud_for_internal": True}
     court.junto.http.patch(f"/clients/{made['id']}", json=change, headers=court.junto.admin).raise_for_status()
     assert court.judge(**asked)["score"] == 4
+    usage = court.junto.get(f"/clients/{made['id']}/usage")["totals"]
+    assert (usage["requests"], usage["cost_usd"]) == (1, "0.000000")
+
+
+def test_the_answer_of_a_job_is_judged_by_the_same_words(court: Court) -> None:
+    court.answering.plan(Scripted(text="four"))
+    body = {"task_type": "sums", "messages": [{"role": "user", "content": "2 + 2?"}], "wait_s": 10}
+    sent = court.junto.http.post("/jobs", json=body | {"model": "usual-7b"}, headers=court.junto.admin)
+    job = sent.raise_for_status().json()
+    court.says({"alpha-9b": mark(5)})
+    subject = {"kind": "job", "id": job["job_id"]}
+    judged = court.judge(mode="pointwise", judges=["bench/alpha-9b"], subject=subject, apply=True)
+    assert (judged["score"], judged["task_type"], judged["subject"]) == (5, "sums", subject)
+    asked = court.judging.inferences[0].json["messages"][1]["content"]
+    assert "2 + 2?" in asked
+    assert "four" in asked
+    assert court.junto.get(f"/eval/jobs/{job['job_id']}/scores")["scores"][0]["author"] == "bench/alpha-9b"
 
 
 def test_nonsense_fails_the_verdict_and_is_never_a_number(court: Court) -> None:
