@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+import msgspec
 import pytest
 
 from junto.bootstrap.evals import EvalOptions
 from junto.evals.shadowing import Pace
 from junto.routing.evidence import Canary
 from tests.chaos.jobs.processes import until
-from tests.flow.running import RunningJunto
+from tests.flow.running import ADMIN_KEY, RunningJunto
 from tests.upstreams import Fail, OpenAIEmulator, Scripted
 
 if TYPE_CHECKING:
@@ -139,6 +143,13 @@ def firm(tmp_path: Path, fresh_database: dict[str, str]) -> Iterator[Firm]:
 @pytest.fixture
 def small_firm(tmp_path: Path) -> Iterator[Firm]:
     with at_work(tmp_path / "data") as firm:
+        yield firm
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
+    """One for all tests that change nothing."""
+    with at_work(tmp_path_factory.mktemp("data")) as firm:
         yield firm
 
 
@@ -324,16 +335,70 @@ def test_a_candidate_in_the_cloud_is_never_proposed_for_confidential_work(tmp_pa
         assert firm.routed()["preferred_model"] == "dear-9b"
 
 
+def test_what_a_route_says_of_evidence_survives_saving_history_rollback_and_the_command_line(
+    small_firm: Firm, tmp_path: Path
+) -> None:
+    gate = {"min_scores": 40, "confidence": 0.9, "quality_margin": -0.5, "min_saving": -1, "max_failure_excess": 0.1}
+    told = {**gate, "auto": "canary", "canary_share": 0.05}
+    canary = {"model": "cheap-9b", "share": 0.25}
+    small_firm.route(evidence=told, canary=canary)
+    assert (small_firm.routed()["evidence"], small_firm.routed()["canary"]) == (told, canary)
+    small_firm.done("PUT", "/routing/mail", {"preferred_model": "dear-9b", "sensitivity": "public"})
+    assert (small_firm.routed()["evidence"], small_firm.routed()["canary"]) == (None, None)
+    small_firm.done("POST", "/routing/mail/rollback", {"version": 1})
+    assert (small_firm.routed()["evidence"], small_firm.routed()["canary"]) == (told, canary)
+    (latest, *_) = small_firm.junto.get("/routing/mail/history")["versions"]
+    assert (latest["evidence"], latest["canary"]) == (told, canary)
+
+    environ = {"JUNTO_URL": small_firm.junto.url, "JUNTO_ADMIN_KEY": ADMIN_KEY, "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", "from junto.cli.main import run; run()"]
+    said = [*command, "routing", "set", "mail", "--notes", "kept"]
+    subprocess.run(said, env=environ, capture_output=True, check=True, timeout=60)
+    assert (small_firm.routed()["notes"], small_firm.routed()["canary"]) == ("kept", canary)
+    assert small_firm.routed()["evidence"] == told
+    routes = {
+        "routes": {"bio": {"preferred_model": "dear-9b", "sensitivity": "public", "evidence": gate, "canary": canary}}
+    }
+    seed = tmp_path / "routes.yaml"
+    seed.write_text(msgspec.json.encode(routes).decode())
+    said = [*command, "seed", "--routes", str(seed)]
+    subprocess.run(said, env=environ, capture_output=True, check=True, timeout=60)
+    bio = small_firm.junto.get("/routing/bio")
+    assert (bio["evidence"], bio["canary"]) == ({**gate, "auto": "off", "canary_share": 0.1}, canary)
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"canary": {"model": "cheap-9b", "share": 0}}, "canary.share"),
+        ({"canary": {"model": "cheap-9b", "share": 1.1}}, "canary.share"),
+        ({"canary": {"model": "cheap-9b"}}, "canary.share"),
+        ({"canary": {"model": "dear-9b", "share": 0.5}}, "canary"),
+        ({"canary": {"model": "task/bio", "share": 0.5}}, "canary"),
+        ({"evidence": {"min_scores": 4}}, "evidence.min_scores"),
+        ({"evidence": {"confidence": 1}}, "evidence.confidence"),
+        ({"evidence": {"quality_margin": 5}}, "evidence.quality_margin"),
+        ({"evidence": {"auto": "always"}}, "evidence.auto"),
+        ({"evidence": {"best": True}}, "evidence.best"),
+    ],
+)
+def test_what_cannot_be_of_evidence_is_refused(desk: Firm, more: Any, param: str) -> None:
+    put = {"preferred_model": "dear-9b", "sensitivity": "public", **more}
+    answer = desk.junto.http.put("/routing/mail", json=put, headers=desk.junto.admin)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["param"] == param
+
+
 @pytest.mark.parametrize("body", [{"canary_share": 0}, {"canary_share": 1.5}, {"share": 0.5}, {"canary_share": "0.5"}])
-def test_what_is_no_share_is_refused(small_firm: Firm, body: Any) -> None:
-    answer = small_firm.junto.http.post("/eval/proposals/prp_x/accept", json=body, headers=small_firm.junto.admin)
+def test_what_is_no_share_is_refused(desk: Firm, body: Any) -> None:
+    answer = desk.junto.http.post("/eval/proposals/prp_x/accept", json=body, headers=desk.junto.admin)
     assert answer.status_code == 422
 
 
-def test_there_is_nothing_to_decide_about_a_proposal_that_is_not_there(small_firm: Firm) -> None:
-    admin = small_firm.junto.admin
+def test_there_is_nothing_to_decide_about_a_proposal_that_is_not_there(desk: Firm) -> None:
+    admin = desk.junto.admin
     for path in ("/eval/proposals/prp_x/accept", "/eval/proposals/prp_x/reject"):
-        assert small_firm.junto.http.post(path, headers=admin).status_code == 404
-    assert small_firm.junto.http.get("/eval/proposals/prp_x", headers=admin).status_code == 404
-    assert small_firm.proposals() == []
-    assert small_firm.junto.http.get("/eval/candidates?task_type=none", headers=admin).status_code == 404
+        assert desk.junto.http.post(path, headers=admin).status_code == 404
+    assert desk.junto.http.get("/eval/proposals/prp_x", headers=admin).status_code == 404
+    assert desk.proposals() == []
+    assert desk.junto.http.get("/eval/candidates?task_type=none", headers=admin).status_code == 404
