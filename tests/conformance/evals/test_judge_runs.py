@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from junto.core.chat import ChatRequest
+    from junto.ports.judging import RunClaim
     from junto.storage.sessions import Sessions
     from tests.unit.evals.bench import Line
 
@@ -50,13 +51,14 @@ class Worker:
     scores: WrittenScores = field(default_factory=WrittenScores)
 
 
-def worker(sessions: Sessions, name: str, *lines: Line, hangs: bool = False) -> Worker:
+def worker(sessions: Sessions, name: str, *lines: Line, hangs: bool = False, runs: StoredRuns | None = None) -> Worker:
     replays = ScriptedReplays({"alpha-7b": list(lines) or [GOOD]}, hangs=hangs)
     cases = Cases(
         KnownSubjects([facts(f"req_{number}", answer=f"answer {number}") for number in range(5)]),
         lambda client_id, tenant_id: Standing(allow_cloud=True),
     )
-    stored, runs, scores = StoredJudgements(sessions), StoredRuns(sessions), WrittenScores()
+    stored, scores = StoredJudgements(sessions), WrittenScores()
+    runs = runs or StoredRuns(sessions)
     numbers = count()
     background = JudgeRuns(
         runs, stored, judging=judging(replays), cases=cases, clock=SystemClock(), worker=name, pace=PACE
@@ -128,10 +130,10 @@ async def test_a_run_whose_worker_hangs_and_dies_is_taken_up_without_judging_any
         lost.replays.hangs = True
         return GOOD
 
-    lost, heir = worker(sessions, "lost", hang_at_the_second), worker(sessions, "heir")
+    lost, heir = worker(sessions, "lost", hang_at_the_second, runs=NeverReleased(sessions)), worker(sessions, "heir")
     lost.runs.start(lost.judges)
     await lost.replays.is_asked.wait()
-    await die(lost.runs)
+    await lost.runs.stop()
     async with at_work(heir):
         run = await ended(sessions)
     assert (run.done, run.failed, run.fence) == (3, 0, 2)
@@ -139,14 +141,11 @@ async def test_a_run_whose_worker_hangs_and_dies_is_taken_up_without_judging_any
     assert [score.subject.id for score in heir.scores.scores] == ["req_1", "req_2"]
 
 
-async def die(runs: Any) -> None:
-    """End as a killed process does: nothing is given back."""
+class NeverReleased(StoredRuns):
+    """What a killed process leaves: it gives nothing back."""
 
-    async def lost(*_: Any, **__: Any) -> None:
-        return None
-
-    runs._runs.release = lost
-    await runs.stop()
+    async def release(self, claim: RunClaim, *, delay_ms: int) -> None:
+        pass
 
 
 async def test_what_nobody_has_room_for_waits_and_is_judged_later(sessions: Sessions) -> None:
