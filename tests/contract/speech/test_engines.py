@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 import psutil
@@ -128,8 +130,16 @@ async def test_it_is_gone_when_junto_is_killed(name: str) -> None:
         "            print('PID', speakers()[0].pid, flush=True)\n"
         "asyncio.run(main())\n"
     )
+    with tempfile.TemporaryDirectory() as left:  # what it cannot clear away itself
+        environment = {**os.environ, "TMPDIR": left}
+        await killed(script, environment)
+
+
+async def killed(script: str, environment: dict[str, str]) -> None:
+    """Run a script that says its engine's PID, kill it then, and wait until the engine is gone."""
     async with asyncio.timeout(SECONDS):
-        parent = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
+        asked = [sys.executable, "-c", script]
+        parent = await asyncio.create_subprocess_exec(*asked, stdout=asyncio.subprocess.PIPE, env=environment)
         assert parent.stdout is not None
         said = b"none"
         while said and not said.startswith(b"PID"):

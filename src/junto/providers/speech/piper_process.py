@@ -27,6 +27,7 @@ _START_SECONDS = 60.0
 _SECONDS = 60.0  # for one sentence
 _HEALTH_EVERY = 0.05
 _MOST_BYTES = 1 << 26  # of an answer
+_LONGEST_PATH = 90  # bytes; the kernel takes 104 for a socket's name, on the strictest system
 _TIMEOUTS = {"connect": 5.0, "read": _SECONDS, "write": 5.0, "pool": 5.0}
 
 
@@ -34,9 +35,7 @@ class PiperProcess:
     """A voice in memory. Started by the first request, and again by the next one after a crash."""
 
     def __init__(self, name: str, model: Path) -> None:
-        self._folder = Path(
-            tempfile.mkdtemp(prefix="junto-piper-")
-        )  # for this user alone; its name is as short as sockets need
+        self._folder = _own_folder()
         self._socket = self._folder / "s"
         leash = ["-m", "junto.providers.speech.leash", str(os.getpid())]
         server = ["-m", "piper.http_server", "--host", f"unix://{self._socket}", "-m", str(model.absolute())]
@@ -102,3 +101,12 @@ class PiperProcess:
                 await transport.aclose()
         with contextlib.suppress(OSError):
             self._socket.unlink()  # of a server that crashed; the next one would refuse to take its place
+
+
+def _own_folder() -> Path:
+    """A new folder that this user alone can look into, with a name that is short enough for a socket in it."""
+    folder = tempfile.mkdtemp(prefix="junto-piper-")
+    if len(os.fsencode(folder)) > _LONGEST_PATH:
+        Path(folder).rmdir()
+        folder = tempfile.mkdtemp(prefix="junto-piper-", dir="/tmp")
+    return Path(folder)
