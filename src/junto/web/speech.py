@@ -199,7 +199,8 @@ def _read(body: bytes) -> _Wish:
     speed = 1.0 if fields.get("speed") is None else fields["speed"]
     if isinstance(speed, bool) or not isinstance(speed, int | float):
         raise InvalidField("speed is a number.", param="speed")
-    chosen = fields.get("response_format") or AudioFormat.MP3
+    chosen = fields.get("response_format")
+    chosen = AudioFormat.MP3 if chosen is None else chosen
     if not isinstance(chosen, str):
         raise InvalidField("response_format is text.", param="response_format")
     return _Wish(
