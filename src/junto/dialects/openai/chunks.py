@@ -30,6 +30,9 @@ _REASONS = {
 }
 
 
+_WORDS = {said: reason.value for said, reason in _REASONS.items()}
+
+
 class FunctionPiece(msgspec.Struct):
     """The name and arguments of a call, or a piece of them."""
 
@@ -134,6 +137,12 @@ def finish_reason(said: object, *, called: bool) -> FinishReason:
     """Why the model stopped: an unknown word is a stop, and a stop after tool calls was for them."""
     reason = _REASONS.get(said.lower(), FinishReason.STOP) if isinstance(said, str) else FinishReason.STOP
     return FinishReason.TOOL_CALLS if called and reason is FinishReason.STOP else reason
+
+
+def finish_word(said: object) -> str:
+    """The same as a word, of an answer that called no tool."""
+    word = _WORDS.get(said) if type(said) is str else None
+    return word or finish_reason(said, called=False).value
 
 
 def invented_id(answer: str, index: int, name: str) -> str:

@@ -27,6 +27,17 @@ _READ_BY_JUNTO = frozenset(
         "metadata",
     }
 )
+_PLAIN = _READ_BY_JUNTO | {
+    "temperature",
+    "top_p",
+    "stop",
+    "seed",
+    "user",
+    "tool_choice",
+    "response_format",
+    "reasoning_effort",
+}
+"""Names that are no other spelling of one that Junto reads: those, and others that are often sent."""
 _options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _encode = msgspec.json.encode
 _TRUE = msgspec.Raw(b"true")
@@ -36,11 +47,12 @@ def relay_request(body: bytes, upstream_model: str) -> bytes:
     """The body for an upstream that speaks the same wire; the same object when nothing has to change."""
     fields = fields_of(body)
     changed = not is_minimal(body, fields)
-    for key in fields.keys() - _READ_BY_JUNTO:
-        # Some JSON readers (Go's) match names without regard to case.
-        if key.casefold() in _READ_BY_JUNTO:
-            del fields[key]
-            changed = True
+    if not fields.keys() <= _PLAIN:
+        for key in fields.keys() - _PLAIN:
+            # Some JSON readers (Go's) match names without regard to case.
+            if key.casefold() in _READ_BY_JUNTO:
+                del fields[key]
+                changed = True
     model = _encode(upstream_model)
     if bytes(fields["model"]) != model:
         fields["model"] = msgspec.Raw(model)

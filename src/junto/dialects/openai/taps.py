@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from junto.core.errors import FailureKind
-from junto.dialects.openai.chunks import UNREADABLE, Outcome, carried_error, finish_reason
+from junto.dialects.openai.chunks import UNREADABLE, Outcome, carried_error, finish_word
 from junto.dialects.openai.errors import failure_of
 from junto.dialects.openai.usage import parse_usage
 from junto.dialects.sse import MOST_BYTES
@@ -243,7 +243,7 @@ class StreamTap:
             return b""
         for choice in chunk.choices or ():
             if isinstance(choice.finish_reason, str) and choice.finish_reason:
-                self.finish_reason = finish_reason(choice.finish_reason, called=False).value
+                self.finish_reason = finish_word(choice.finish_reason)
         self.usage = parse_usage(chunk.usage) or self.usage
         only_usage = not chunk.choices and chunk.usage is not None
         return b"" if only_usage and not self._wants_usage else event
@@ -279,7 +279,7 @@ class WholeTap:
             self.failure = FailureKind.PROTOCOL
             return b""
         if whole.choices:
-            self.finish_reason = finish_reason(whole.choices[0].finish_reason, called=False).value
+            self.finish_reason = finish_word(whole.choices[0].finish_reason)
         self.usage = parse_usage(whole.usage)
         self._body = data
         self.finished = True

@@ -18,7 +18,9 @@ def parse_usage(wire: object) -> Usage | None:
     if not isinstance(wire, dict):
         return None
     if len(wire) == len(_PLAIN) and wire.keys() == _PLAIN:
-        return Usage.checked(input=_count(wire, "prompt_tokens"), output=_count(wire, "completion_tokens"))
+        input, output = wire["prompt_tokens"], wire["completion_tokens"]
+        if type(input) is int is type(output) and 0 <= input <= MOST_TOKENS and 0 <= output <= MOST_TOKENS:
+            return Usage(input=input, output=output)  # as nearly always
     prompt = _count(wire, "prompt_tokens")  # an absurd one stands as MOST_TOKENS
     completion = _count(wire, "completion_tokens")
     details = _object(wire, "prompt_tokens_details")
