@@ -27,7 +27,8 @@ class Clearance:
 
     __slots__ = ("_backend", "_spent", "_upstream_model", "must_stay", "tier")
 
-    def __init__(self, seal: object, *, tier: Sensitivity, must_stay: bool, backend: str, upstream_model: str) -> None:
+    # By position, which is half as dear: one is made for every attempt.
+    def __init__(self, seal: object, tier: Sensitivity, must_stay: bool, backend: str, upstream_model: str) -> None:  # noqa: FBT001
         if seal is not _SEAL:
             raise Forbidden("a clearance is minted by egress.clear alone")
         self.tier = tier
@@ -49,19 +50,15 @@ class Clearance:
 def clear(tier: Sensitivity | None, deployment: DeploymentFacts, *, allow_cloud_for_internal: bool) -> Clearance:
     """Check the tier against the deployment and mint the proof; an unknown tier counts as confidential."""
     effective = Sensitivity.CONFIDENTIAL if tier is None else tier
-    must_stay = not _may_leave(effective, allow_cloud_for_internal=allow_cloud_for_internal)
+    must_stay = not (
+        effective is Sensitivity.PUBLIC or (effective is Sensitivity.INTERNAL and allow_cloud_for_internal)
+    )
     if must_stay and deployment.locality is not Locality.LOCAL:
         raise NotServable(
             "This content may not leave local models.",
             reasons=[f"{deployment.key}: {effective.label} content does not go to {deployment.locality}"],
         )
-    return Clearance(
-        _SEAL,
-        tier=effective,
-        must_stay=must_stay,
-        backend=deployment.backend,
-        upstream_model=deployment.upstream_model,
-    )
+    return Clearance(_SEAL, effective, must_stay, deployment.backend, deployment.upstream_model)
 
 
 def demand(clearance: object, backend: str, upstream_model: str) -> None:
@@ -69,13 +66,3 @@ def demand(clearance: object, backend: str, upstream_model: str) -> None:
     if type(clearance) is not Clearance:
         raise Forbidden("no clearance")
     clearance.spend(backend, upstream_model)
-
-
-def _may_leave(tier: Sensitivity, *, allow_cloud_for_internal: bool) -> bool:
-    match tier:
-        case Sensitivity.PUBLIC:
-            return True
-        case Sensitivity.INTERNAL:
-            return allow_cloud_for_internal
-        case _:
-            return False

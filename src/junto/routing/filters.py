@@ -101,6 +101,25 @@ def breaker(deployment: DeploymentFacts, _traits: Traits, _stage: str, now: floa
     return Reason("breaker", "half-open, and its probe is under way")
 
 
+def keeps(deployment: DeploymentFacts, traits: Traits) -> bool:
+    """Whether plainly every filter keeps the deployment, all of them in one look; False means that each has to be asked.
+
+    Where a request may go to one deployment only, as most may, calling nine functions would take as long as all of admission.
+    """
+    able, length, allowed = deployment.capabilities, deployment.context_length, traits.allowed_models
+    return (
+        (deployment.locality is Locality.LOCAL or traits.sensitivity is Sensitivity.PUBLIC)
+        and deployment.enabled
+        and (allowed is None or deployment.model in allowed)
+        and traits.operation in deployment.operations
+        and (able is None or int.__or__(traits.needs, able) == able)
+        and (length is None or traits.prompt_tokens + (traits.max_tokens or 0) <= length)
+        and traits.max_price is None
+        and deployment.backend_live.up
+        and deployment.live.breaker.state is BreakerState.CLOSED
+    )
+
+
 HARD: tuple[Filter, ...] = (sensitivity, enabled, allowed_models, operation, capability, context_length, price_cap)
 SOFT: tuple[Filter, ...] = (backend_up, breaker)
 FILTERS: tuple[Filter, ...] = HARD + SOFT

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from junto.routing.facts import BreakerState, DeploymentFacts, Dropped, Plan, Policy, Reason, Stage, Traits
-from junto.routing.filters import FILTERS, HARD, SOFT, Filter
+from junto.routing.filters import FILTERS, HARD, SOFT, Filter, keeps
 from junto.routing.scorers import ordered
 
 
@@ -22,6 +22,8 @@ def plan(traits: Traits, stages: Sequence[Stage], policy: Policy, *, now: float,
     if len(stages) == 1 and len(stages[0].candidates) == 1:
         stage = stages[0]
         only = stage.candidates[0]
+        if keeps(only, traits):
+            return Plan(candidates=stage.candidates)
         for check in FILTERS:
             if check(only, traits, stage.name, now) is not None:
                 break

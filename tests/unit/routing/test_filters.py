@@ -3,14 +3,15 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from junto.core.capability import Capability
 from junto.core.chat import Operation
 from junto.core.money import Price
 from junto.core.sensitivity import Sensitivity
 from junto.routing import filters
-from junto.routing.facts import BackendLive, Breaker, BreakerState, Live
-from tests.unit.routing.facts import NOW, OPEN, PROBED, deployment, traits
+from junto.routing.facts import BackendLive, Breaker, BreakerState, DeploymentFacts, Live, Traits
+from tests.unit.routing.facts import NOW, OPEN, PROBED, deployment, deployments, examples, requests, traits
 
 PUBLIC, INTERNAL, CONFIDENTIAL = Sensitivity
 TOOLS, VISION = Capability.TOOLS, Capability.VISION
@@ -120,3 +121,14 @@ def test_an_allow_list_may_name_the_model_the_pinned_name_or_the_stage(
 def test_sensitivity_is_weighed_before_everything_else_and_health_last() -> None:
     assert filters.FILTERS[0] is filters.sensitivity
     assert filters.FILTERS[-2:] == filters.SOFT == (filters.backend_up, filters.breaker)
+
+
+@examples(500)
+@given(facts=deployments, wanted=requests)
+def test_what_is_kept_at_a_glance_every_filter_keeps(facts: DeploymentFacts, wanted: Traits) -> None:
+    if filters.keeps(facts, wanted):
+        assert [check(facts, wanted, "m", NOW) for check in filters.FILTERS] == [None] * len(filters.FILTERS)
+
+
+def test_a_healthy_deployment_is_kept_at_a_glance() -> None:
+    assert filters.keeps(deployment(), traits())
