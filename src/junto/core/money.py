@@ -48,6 +48,11 @@ def usd_from_nano(nano: int) -> str:
     return f"{sign}{whole}.{micro:06d}" + (f"{below:03d}".rstrip("0") if below else "")
 
 
+def cost_of(input: int, output: int, price: Price) -> int:
+    """The cost of that many tokens in and out, nothing of them cached."""
+    return (input * price.input + output * price.output + _TOKENS_PER_MILLION // 2) // _TOKENS_PER_MILLION
+
+
 def cost(usage: Usage, price: Price, *, gpu_milliseconds: int = 0) -> int:
     """Nano-dollars for that usage: each class at its own price, summed, rounded half up once. Never negative."""
     if price.is_free:

@@ -15,10 +15,11 @@ from junto.gateway.personas import PREFIX, floor_of, persona_of, put_on
 from junto.routing.sensitivity import effective_sensitivity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from junto.gateway.credit import Hold
     from junto.gateway.limits import Limiter
+    from junto.gateway.permit import Permit
     from junto.gateway.personas import Persona, Personas
     from junto.gateway.purse import Purse
     from junto.gateway.tasks import Tasks
@@ -93,25 +94,33 @@ class Admission:
             persona=persona,
         )
 
-    async def permit(self, exchange: Exchange) -> None:
-        """Count the request against its client's and its tenant's limits; raises RateLimited."""
+    def permit(self, exchange: Exchange) -> Awaitable[Permit] | None:
+        """Count the request against its client's and its tenant's limits; what is to be awaited where the store must be asked.
+
+        The permit is the exchange's then. Waiting raises RateLimited.
+        """
         by, limiter = exchange.principal.limited_by, self._limiter
         if by is None or limiter is None:
-            return
+            return None
         head = exchange.head
         tokens = head.prompt_tokens + (head.max_tokens or _USUAL_ANSWER) * head.answers
-        exchange.permit = limiter.take(by, tokens) or await limiter.acquire(by, tokens)
+        exchange.permit = limiter.take(by, tokens)
+        return limiter.acquire(by, tokens) if exchange.permit is None else None
 
-    async def reserve(self, exchange: Exchange, candidates: Sequence[DeploymentFacts]) -> None:
-        """Hold what the request may cost at most; raises BudgetExceeded, and Overloaded where budgets cannot be asked."""
+    def reserve(self, exchange: Exchange, candidates: Sequence[DeploymentFacts]) -> Awaitable[Hold] | None:
+        """Hold what the request may cost at most; what is to be awaited where it is not at hand.
+
+        The hold is the exchange's then. Waiting raises BudgetExceeded, and Overloaded where budgets cannot be asked.
+        """
         budgets, purse = exchange.principal.budgets, self._purse
         if not budgets or purse is None or exchange.arrival.job_id:
-            return
+            return None
         if exchange.arrival.hold is not None:
             exchange.hold = exchange.arrival.hold  # a part: it was put aside for all of them
-            return
+            return None
         nano = most(exchange.head, candidates)
-        exchange.hold = purse.reserve(budgets, nano) or await purse.acquire(budgets, nano)
+        exchange.hold = purse.reserve(budgets, nano)
+        return purse.acquire(budgets, nano) if exchange.hold is None else None
 
     async def hold(self, budgets: tuple[Budget, ...], nano: int) -> Hold | None:
         """Hold that much for what an answer is composed of; raises as `reserve` does."""

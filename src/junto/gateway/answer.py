@@ -53,7 +53,6 @@ class Answer:
         exchange: Exchange,
         attempt: Attempt,
         passage: Passage,
-        *,
         settlement: Settlement,
         keep: str,
     ) -> None:

@@ -56,7 +56,12 @@ class Attempt:
     )
 
     def __init__(
-        self, exchange: Exchange, target: Target, *, clock: Clock, observer: AttemptObserver, retried: bool
+        self,
+        exchange: Exchange,
+        target: Target,
+        clock: Clock,
+        observer: AttemptObserver,
+        retried: bool,  # noqa: FBT001
     ) -> None:
         self.target = target
         self.milliseconds = 0  # at the upstream, once it has ended; waiting for a slot is not part of it

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from junto.gateway.personas import Persona
 
 
-class Arrival:
+class Arrival(msgspec.Struct, kw_only=True, eq=False):
     """A request as an edge hands it over: bytes of a wire, who sends them, and what its headers ask.
 
     `sensitivity` and `task_type` are what the caller said in headers; None where it said nothing. `timeout` is seconds
@@ -41,73 +41,26 @@ class Arrival:
     caller asked; the operator's own replays (`shadow`, `judge`) go after everything else: `give_way` is called when one is to end at once.
     """
 
-    __slots__ = (
-        "body",
-        "commits",
-        "extra_head",
-        "funds",
-        "give_way",
-        "hold",
-        "id",
-        "job_id",
-        "on_refused",
-        "on_wait",
-        "parent_id",
-        "principal",
-        "priority",
-        "prompt_version",
-        "purpose",
-        "sensitivity",
-        "session",
-        "task_type",
-        "timeout",
-        "wire",
-    )
-
-    def __init__(
-        self,
-        *,
-        id: str,
-        wire: Wire,
-        body: bytes,
-        principal: Principal,
-        sensitivity: str | None = None,
-        task_type: str | None = None,
-        timeout: float | None = None,
-        session: str = "",
-        parent_id: str = "",
-        extra_head: bytes = b"",
-        on_wait: Callable[[int], Awaitable[None]] | None = None,
-        commits: bool = False,
-        job_id: str = "",
-        prompt_version: str = "",
-        priority: int = 5,
-        funds: Funds | None = None,
-        hold: Hold | None = None,
-        on_refused: Callable[[ExchangeRecord], None] | None = None,
-        purpose: str = "",
-        give_way: Callable[[], None] | None = None,
-    ) -> None:
-        self.id = id
-        self.wire = wire
-        self.body = body
-        self.principal = principal
-        self.sensitivity = sensitivity
-        self.task_type = task_type
-        self.timeout = timeout
-        self.session = session
-        self.parent_id = parent_id
-        self.extra_head = extra_head
-        self.on_wait = on_wait
-        self.commits = commits
-        self.job_id = job_id
-        self.prompt_version = prompt_version
-        self.priority = priority
-        self.funds = funds
-        self.hold = hold
-        self.on_refused = on_refused
-        self.purpose = purpose
-        self.give_way = give_way
+    id: str
+    wire: Wire
+    body: bytes
+    principal: Principal
+    sensitivity: str | None = None
+    task_type: str | None = None
+    timeout: float | None = None
+    session: str = ""
+    parent_id: str = ""
+    extra_head: bytes = b""
+    on_wait: Callable[[int], Awaitable[None]] | None = None
+    commits: bool = False
+    job_id: str = ""
+    prompt_version: str = ""
+    priority: int = 5
+    funds: Funds | None = None
+    hold: Hold | None = None
+    on_refused: Callable[[ExchangeRecord], None] | None = None
+    purpose: str = ""
+    give_way: Callable[[], None] | None = None
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True):

@@ -175,10 +175,12 @@ class Limiter:
             seats.in_use += 1
         if not account.tokens:
             return Permit(self, account, tokens, _NO_STAMPS)
+        stamps = []
         for window in account.tokens:
             window.left -= tokens
             window.used += tokens
-        return Permit(self, account, tokens, tuple(window.stamp for window in account.tokens))
+            stamps.append(window.stamp)
+        return Permit(self, account, tokens, tuple(stamps))
 
     def _refuse_known(self, account: Account, tokens: int, now: float) -> None:
         """Raise what was refused a moment ago, and what will always be."""

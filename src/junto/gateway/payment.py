@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from junto.core.money import cost
+from junto.core.money import cost, cost_of
 from junto.core.usage import Usage, estimate_tokens
 
 if TYPE_CHECKING:
@@ -26,12 +26,10 @@ _CHARACTERS: Final = 4  # of a token, about; the bytes of a stream are never few
 def most(head: Head, candidates: Sequence[DeploymentFacts]) -> int:
     """Nano-dollars that the dearest of these deployments would take for this request, as far as it is bounded."""
     output = head.max_tokens or (CHUNK if head.stream else WHOLE)
-    usage: Usage | None = None
     dearest = 0
     for one in candidates:  # for every request of a caller with a budget
-        if not one.price.is_free:
-            usage = usage or Usage(input=head.prompt_tokens, output=output * head.answers)
-            dearest = max(dearest, cost(usage, one.price))
+        nano = cost_of(head.prompt_tokens, output * head.answers, one.price)
+        dearest = max(dearest, nano)
     return dearest
 
 

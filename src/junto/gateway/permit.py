@@ -76,7 +76,8 @@ class Permit:
 def _stand(windows: tuple[Window, ...]) -> tuple[int, int]:
     """The limit and what is left of it, of the tightest."""
     tightest = windows[0] if len(windows) == 1 else min(windows, key=_at_hand)
-    return tightest.limit, max(0, tightest.remaining + tightest.left)
+    left = tightest.remaining + tightest.left
+    return tightest.limit, max(0, left)
 
 
 def _at_hand(window: Window) -> int:

@@ -63,7 +63,9 @@ class Pipeline:
         exchange = self._admission.admit(arrival, runtime.default_sensitivity)
         try:
             if exchange.principal.limited_by is not None:
-                await self._admission.permit(exchange)
+                permitted = self._admission.permit(exchange)
+                if permitted is not None:
+                    exchange.permit = await permitted
             resolution = self._resolve(exchange, runtime.snapshot)
             if arrival.timeout is None:
                 return await self._attempt(exchange, resolution, runtime)
@@ -97,7 +99,9 @@ class Pipeline:
         if not chosen.candidates:
             raise error_for_empty(chosen, traits, exchange.head.model, now=self._clock.monotonic())
         if exchange.principal.budgets:
-            await self._admission.reserve(exchange, chosen.candidates)
+            reserved = self._admission.reserve(exchange, chosen.candidates)
+            if reserved is not None:
+                exchange.hold = await reserved
         answer = await self._attempts.run(exchange, chosen, runtime)
         answer.is_fallback = is_fallback(chosen, answer.position, resolution)
         return answer

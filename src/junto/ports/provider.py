@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -45,8 +44,7 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
     idle: float = 60.0
 
 
-@dataclass(slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, kw_only=True, eq=False):
     """One attempt's request. `wire` and `body` are the caller's own; `request` decodes them at most once, when needed.
 
     A provider that is cancelled before the answer begins sets `was_sent` where its upstream has the request already.

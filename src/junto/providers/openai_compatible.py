@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -11,6 +11,9 @@ from junto.dialects import openai
 from junto.ports.provider import Call, Clearance, FoundModel, Probe, Reply
 from junto.providers.connection import Address, Connection
 from junto.providers.profiles import adapt
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 WIRES = (openai.CHAT, openai.COMPLETIONS, openai.EMBEDDINGS)
 
@@ -22,8 +25,8 @@ class OpenAICompatible:
         self.name = address.name
         self._connection = Connection(address, WIRES, adapt=adapt)
 
-    async def open(self, clearance: Clearance, call: Call) -> Reply:
-        return await self._connection.open(clearance, call)
+    def open(self, clearance: Clearance, call: Call) -> Coroutine[Any, Any, Reply]:
+        return self._connection.open(clearance, call)
 
     async def probe(self) -> Probe:
         answer = await self._connection.ask("GET", "/models")

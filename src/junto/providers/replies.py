@@ -25,7 +25,7 @@ class HttpReply:
 
     __slots__ = ("_begun", "_done", "_parser", "_patience", "_response", "_until", "_wire", "relayed")
 
-    def __init__(self, response: Response, wire: Wire, *, relayed: bool, patience: float) -> None:
+    def __init__(self, response: Response, wire: Wire, relayed: bool, patience: float) -> None:  # noqa: FBT001
         self.relayed = relayed
         self._response = response
         self._wire = wire

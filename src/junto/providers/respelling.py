@@ -5,8 +5,9 @@ Stands in front of the backend's own provider for deployments of such models onl
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from junto.dialects import openai
 from junto.dialects.openai.amend import respell_limit
@@ -25,7 +26,7 @@ class Respelling:
     async def open(self, clearance: Clearance, call: Call) -> Reply:
         if call.wire is not openai.CHAT:
             return await self._provider.open(clearance, call)
-        respelled = replace(call, body=respell_limit(call.body))
+        respelled = msgspec.structs.replace(call, body=respell_limit(call.body))
         try:
             return await self._provider.open(clearance, respelled)
         finally:

@@ -17,16 +17,20 @@ class CallerGone(Exception):
     """The caller hung up before its request was complete."""
 
 
+def body_at_hand(receive: Receive, limit: int) -> bytes | None:
+    """The whole body if it is here already, without a wait; None if it has to be read. Raises BodyTooLarge."""
+    body = read_whole(receive)
+    if body is not None and len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
 async def read_body(receive: Receive, limit: int, declared: int | None) -> bytes:
     """The whole body; raises BodyTooLarge over the limit (at once when its length is declared), CallerGone."""
     if declared is not None and declared > limit:
         raise _too_large(limit)
-    body = read_whole(receive)
-    if body is None:
-        return await _received(receive, limit)
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
+    body = body_at_hand(receive, limit)
+    return await _received(receive, limit) if body is None else body
 
 
 async def checked_body(request: Request, limit: int) -> bytes:

@@ -16,7 +16,7 @@ from junto.gateway.exchange import Arrival
 from junto.identity.authentication import UnknownKey
 from junto.identity.permission import require
 from junto.identity.principal import ApiScope
-from junto.web.bodies import CallerGone, read_body
+from junto.web.bodies import CallerGone, body_at_hand, read_body
 from junto.web.replies import send_error, send_stream, send_whole
 from junto.web.server import HANGUP
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from junto.web.outbox import Outbox
 
 _LONGEST_TIMEOUT = 24 * 3600.0
+_OF_NO_MATTER = frozenset({b"host", b"user-agent", b"accept", b"accept-encoding", b"content-type", b"connection"})
 _PASSABLE = re.compile(rb"[\x20-\x7e]{0,1000}")
 
 
@@ -56,6 +57,7 @@ class InferenceEndpoint:
         self._make_id = make_id
         self._outbox = outbox
         self._refusals = refusals
+        self._tells_place = wire.stream_type.startswith("text/event-stream")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = self._make_id()
@@ -101,7 +103,10 @@ class InferenceEndpoint:
             await authenticator.refreshed()
             principal = authenticator.for_inference(told.authorization, told.api_key)
         require(principal, ApiScope.INFERENCE)
-        body = await read_body(receive, self._body_limit(), told.content_length)
+        limit = self._body_limit()
+        body = body_at_hand(receive, limit)
+        if body is None:
+            body = await read_body(receive, limit, told.content_length)
         return Arrival(
             id=request_id,
             wire=self._wire,
@@ -113,7 +118,7 @@ class InferenceEndpoint:
             session=told.session,
             extra_head=told.passed,
             commits=True,
-            on_wait=progress.tell if self._wire.stream_type.startswith("text/event-stream") else None,
+            on_wait=progress.tell if self._tells_place else None,
         )
 
     async def _reply(self, send: Send, answer: Answer, request_id: str, progress: Progress) -> None:
@@ -170,6 +175,8 @@ class _Told:
         self.task: str | None = None
         self.timeout: float | None = None
         for name, value in headers:
+            if name in _OF_NO_MATTER:  # most of them, found out at once
+                continue
             if name == b"content-length":
                 self.content_length = int(value)  # the parser has checked that it is a number
             elif name == b"authorization":
