@@ -18,7 +18,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --system --gid 10001 junto \
     && useradd --system --uid 10001 --gid junto --no-create-home --home-dir /data junto \
-    && install --directory --owner junto --group junto --mode 700 /data
+    && install --directory --owner junto --group junto --mode 700 /data /output
 COPY --from=build /opt/junto /opt/junto
 COPY container/junto.yaml /etc/junto/junto.yaml
 COPY prompts /etc/junto/prompts

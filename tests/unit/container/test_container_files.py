@@ -85,11 +85,12 @@ def needed(package: str, found: set[str]) -> set[str]:
     return found
 
 
-def test_traces_and_the_drivers_of_postgres_and_redis_are_in_the_image() -> None:
-    """The extra `otel` whole, of the very versions that the tests run with."""
+def test_traces_speech_and_the_drivers_of_postgres_and_redis_are_in_the_image() -> None:
+    """The extras `otel` and `speech` whole, of the very versions that the tests run with; Piper, which is GPL-3, is not."""
     run, everything = locked("requirements/run.txt"), locked("requirements/dev.txt")
     assert {"psycopg", "psycopg-binary", "redis", "taskiq-redis"} <= run.keys()
-    extra = [Requirement(one) for one in metadata.requires("junto") or () if "extra" in one]
+    extra = [Requirement(one) for one in metadata.requires("junto") or () if re.search(r"extra == .(otel|speech)", one)]
+    assert len(extra) > 3
     for package in extra:
         assert needed(package.name, set()) <= run.keys()
     assert {name: everything[name] for name in run} == run
@@ -222,7 +223,15 @@ def test_ollama_is_there_only_when_asked_for() -> None:
 
 def test_workers_can_be_many() -> None:
     """Nothing of a worker's is of one container only: no name, no port of the machine, no data directory that two would share."""
-    assert not {"container_name", "ports", "volumes"} & set(COMPOSE["services"]["worker"])
+    worker = COMPOSE["services"]["worker"]
+    assert not {"container_name", "ports"} & set(worker)
+    assert worker["volumes"] == ["output:/output"]
+
+
+def test_audio_files_lie_where_every_container_has_them() -> None:
+    inside = yaml.safe_load((ROOT / "container" / "junto.yaml").read_text("utf-8"))
+    assert inside["speech"]["output_dir"] == "/output"
+    assert all("output:/output" in COMPOSE["services"][name]["volumes"] for name in ("api", "worker"))
 
 
 def test_compose_itself_accepts_the_file(tmp_path: Path) -> None:
