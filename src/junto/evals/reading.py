@@ -15,7 +15,8 @@ import msgspec
 _LONGEST: Final = 20_000  # characters of an answer that are looked at
 _MOST_AROUND: Final = 200  # characters beside the object
 _THINKING: Final = re.compile(r"\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
-_FENCE: Final = re.compile(r"```[a-z]{0,10}\s*|\s*```", re.IGNORECASE)
+# Blanks are looked at once, from where they begin: a model that answers with nothing else must not stop the loop.
+_FENCE: Final = re.compile(r"```[a-z]{0,10}\s*|(?<!\s)\s*+```", re.IGNORECASE)
 
 
 class Unread(msgspec.Struct, frozen=True):

@@ -18,8 +18,9 @@ FIRST = 140  # of the first piece, where there is a place to cut it
 
 _CLOSERS = "\"'”’»)\\]}」』）】》*_"  # noqa: RUF001  these very characters
 _WIDE_ENDS = "。！？｡"  # noqa: RUF001
-# A full stop, an exclamation or question mark, or an ellipsis, then a blank; wide marks need none.
-_END = re.compile(rf"[.!?…]+[{_CLOSERS}]*(?=\s)|[{_WIDE_ENDS}]+[{_CLOSERS}]*")
+# A full stop, an exclamation or question mark, or an ellipsis, then a blank; wide marks need none. A row of them is looked at once,
+# from its beginning: ten thousand dots are text, too.
+_END = re.compile(rf"(?<![.!?…])[.!?…]++[{_CLOSERS}]*+(?=\s)|[{_WIDE_ENDS}]+[{_CLOSERS}]*")
 _CLAUSE = re.compile(rf"[,;:—–][{_CLOSERS}]*(?=\s)|[，、；：]")  # noqa: RUF001
 _LAST_WORD = re.compile(rf"[^\s({_CLOSERS}—–-]*$")  # noqa: RUF001
 _NEXT_WORD = re.compile(rf"[\s{_CLOSERS}(“‘«¿¡-]*(\S)")  # noqa: RUF001
@@ -28,10 +29,13 @@ _JOINS = (",", ";", "-", "–", "—")  # noqa: RUF001  a line that ends so goes
 _OPENERS = "\"'“‘«("  # noqa: RUF001
 _SHORT_LINE = 50  # characters; a line that ends before this was not wrapped
 _LONGEST_WORD = 40
+_HEAVIEST = 2  # of a piece, times its length in letters: what has no letters takes long to say, and all others wait
+_OF_A_NUMBER = 6  # letters that a digit or a sign takes, when it is said
+_LIGHT = frozenset(" .,;:!?'\"()-–—…‘’“”")  # noqa: RUF001  what is not said
 
 
 def split(text: str, *, longest: int = LONGEST, first: int = FIRST) -> list[str]:
-    """The pieces of a text, in order, each without line ends and of at most `longest` characters.
+    """The pieces of a text, in order, each without line ends and of at most `longest` characters; of fewer, where they are digits.
 
     Cut at ends of sentences; a longer sentence at its clauses, its words, and only then within a word. A first sentence that is longer
     than `first` is cut at its clauses, too, so that its sound begins soon.
@@ -112,8 +116,7 @@ def _first(sentence: str, bound: int) -> tuple[str, str]:
 
 def _bounded(sentence: str, longest: int) -> Iterator[str]:
     start = 0
-    while len(sentence) - start > longest:
-        end = start + longest
+    while (end := _reach(sentence, start, longest)) < len(sentence):
         cut = _last_clause(sentence, start, end)
         if cut <= start:
             cut = sentence.rfind(" ", start + 1, end + 1)
@@ -123,6 +126,19 @@ def _bounded(sentence: str, longest: int) -> Iterator[str]:
         start = cut + (sentence[cut] == " ")  # there is one blank at most between words
     if start < len(sentence):
         yield sentence[start:].strip()
+
+
+def _reach(sentence: str, start: int, longest: int) -> int:
+    """Where a piece that begins there has to end at the latest."""
+    end = min(start + longest, len(sentence))
+    room = _HEAVIEST * longest
+    for at in range(start, end):
+        letter = sentence[at]
+        is_said_long = letter.isnumeric() or not (letter.isalpha() or letter in _LIGHT)
+        room -= _OF_A_NUMBER if is_said_long else 1
+        if room < 0:
+            return max(at, start + 1)
+    return end
 
 
 def _last_clause(sentence: str, start: int, end: int) -> int:

@@ -5,6 +5,7 @@ Owns the order of the steps and their counts. Writes nothing down.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from junto.speech.encoding import encoded, encoder, seconds
@@ -28,7 +29,7 @@ class Speech:
         self._pcm_bytes = 0
         self._spent = 0.0
         self._encoder = encoder(audio_format, speaker.voice.sample_rate)
-        self.sound = encoded(self._pcm(split(text), speed), self._encoder)
+        self.sound = encoded(self._pcm(text, speed), self._encoder)
 
     @property
     def audio_ms(self) -> int:
@@ -44,8 +45,11 @@ class Speech:
         """What a whole file begins with, once all is known; b"" to leave it as it is."""
         return self._encoder.front()
 
-    async def _pcm(self, sentences: list[str], speed: float) -> AsyncGenerator[bytes]:
+    async def _pcm(self, text: str, speed: float) -> AsyncGenerator[bytes]:
         engine, voice = self.speaker.engine, self.speaker.voice
+        sentences = await asyncio.to_thread(
+            split, text
+        )  # some milliseconds, of each of many texts that may come together
         await engine.start()
         made = engine.synthesise(sentences, voice.name, speed=speed)
         try:

@@ -191,3 +191,13 @@ def test_a_quorum_is_a_majority_unless_it_is_said(jurors: int) -> None:
     assert 2 * quorum_of(jurors) > jurors
     assert 2 * (quorum_of(jurors) - 1) <= jurors
     assert quorum_of(jurors, 1) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [" " * 20_000, "x" + "\n" * 19_990 + "x", "{" + " \t" * 9_990, "```" + " " * 19_990 + "x"]
+)
+def test_an_answer_of_blanks_takes_time_that_grows_with_its_length_and_not_with_its_square(answer: str) -> None:
+    """A judge that is to write JSON may write blanks without end. With the square, so many readings would take many minutes."""
+    for _ in range(50):
+        assert isinstance(read_mark(answer), Unread)
+        assert isinstance(read_choice(answer, cut_off=True), Unread)

@@ -60,3 +60,18 @@ def test_nothing_is_lost_but_blanks_and_no_piece_is_too_long(text: str, longest:
     assert "".join("".join(pieces).split()) == "".join(text.split())
     assert all(0 < len(piece) <= longest for piece in pieces)
     assert all(piece == piece.strip() and "\n" not in piece for piece in pieces)
+
+
+@pytest.mark.parametrize("row", [".", ".!", '."', "…", "1", ",", "a.", ". "])
+def test_a_text_of_marks_takes_time_that_grows_with_its_length_and_not_with_its_square(row: str) -> None:
+    """With the square, half a million characters would take hours: this test would not end."""
+    text = "a" + row * (500_000 // len(row))
+    assert len("".join(split(text))) == len(text.replace(" ", ""))
+
+
+def test_digits_and_signs_are_cut_shorter_since_they_take_longer_to_say() -> None:
+    assert max(map(len, split("9" * 300))) <= LONGEST // 3
+    assert max(map(len, split("½" * 300))) <= LONGEST // 3
+    assert max(map(len, split("$9,999,999.99 " * 20))) < LONGEST // 1.5
+    usual = "In 1984 we paid $12.50 for 3 of the 25 books that were left, and they lasted us for a whole winter of long evenings."
+    assert split(usual) == [usual]

@@ -57,3 +57,14 @@ def test_a_cleaned_text_is_clean_and_has_every_letter_that_it_had(written: str) 
 
 def test_words_are_letters_and_digits_of_any_script() -> None:
     assert [has_words(text) for text in ("a", "7", "字", "...", "* * *", "")] == [True, True, True, False, False, False]
+
+
+@pytest.mark.parametrize("marks", ["\u0301\u0316", "\u0f73", "\u0344\u0316", "\U0001d165\u0301"])
+def test_marks_that_are_heaped_on_a_letter_take_no_time_that_grows_with_their_square(marks: str) -> None:
+    """With the square, so many would take an hour, in which no other thread runs: this test would not end."""
+    assert len(clean("a" + marks * 500_000 + "b")) < 100
+
+
+def test_letters_keep_the_marks_that_languages_give_them() -> None:
+    written = "Vie\u0302\u0323t Nam, \u05e9\u05b8\u05c1\u05dc\u05d5\u05b9\u05dd, \u0928\u092e\u0938\u094d\u0924\u0947"
+    assert clean(written) == unicodedata.normalize("NFC", written)
