@@ -234,7 +234,7 @@ def test_nonsense_fails_the_verdict_and_is_never_a_number(court: Court) -> None:
     body = {"mode": "pointwise", "judges": ["alpha-9b"], "subject": exchange(request_id), "apply": True}
     judged = court.judge(**body)
     assert (judged["status"], judged["score"], judged["applied"]) == ("failed", None, False)
-    assert judged["error"] == {"code": "judge_nonsense", "message": "The answer is no JSON object."}
+    assert judged["error"] == {"code": "judge_nonsense", "message": "Judge alpha-9b: The answer is no JSON object."}
     assert judged["calls"] == 2
     assert court.junto.get(f"/eval/exchanges/{request_id}/scores")["scores"] == []
     assert 'junto_judgements_total{mode="pointwise",outcome="judge_nonsense"} 1' in court.metrics()

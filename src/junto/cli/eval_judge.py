@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from junto.cli.eval_judged import told_judgement, told_results, told_run
 from junto.cli.options import DEFAULT_URL, AdminKeyOption, JsonOption, UrlOption
-from junto.cli.output import console, fail, harmless, print_json, short_usd
+from junto.cli.output import console, fail, harmless, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from junto.cli.remote import Junto
 
 _INTERRUPTED: Final = 130  # as shells say it
 _LOOK_AGAIN: Final = 0.5
+_PAGE: Final = 500
 _UNDER_WAY: Final = ("pending", "running")
 _KINDS: Final = ("job", "exchange", "shadow")
 
@@ -83,7 +85,8 @@ def judge(
             if detach:
                 _tell_run(answer, as_json=as_json)
                 return
-        _tell_run(watched(junto, str(run), sleep=time.sleep), as_json=as_json)
+        ended = watched(junto, str(run), sleep=time.sleep)
+        _tell_run(ended, as_json=as_json, judgements=None if as_json else judged_in(junto, str(run)))
 
 
 def watched(junto: Junto, run_id: str, *, sleep: Callable[[float], None]) -> dict[str, Any]:
@@ -103,13 +106,25 @@ def watched(junto: Junto, run_id: str, *, sleep: Callable[[float], None]) -> dic
         fail(f"The run goes on: --run {run_id} watches it, --cancel {run_id} ends it.", _INTERRUPTED)
 
 
-def _tell_run(run: Mapping[str, Any], *, as_json: bool) -> None:
+def judged_in(junto: Junto, run_id: str) -> list[dict[str, Any]]:
+    """All judgements of a run."""
+    found: list[dict[str, Any]] = []
+    after = None
+    while True:
+        page = junto.get(f"/eval/judge/{_quoted(run_id)}", after=after, limit=_PAGE)
+        found += page["judgements"]
+        after = page["next"]
+        if after is None:
+            return found
+
+
+def _tell_run(run: Mapping[str, Any], *, as_json: bool, judgements: Sequence[Mapping[str, Any]] | None = None) -> None:
     if as_json:
         print_json(run)
     else:
-        cost = short_usd(run["cost_usd"])
-        done = f"{run['done']} of {run['total']} judged, {run['failed']} failed, {cost} USD"
-        print(harmless(f"{run['run_id']} is {run['status']}: {done}."))
+        print(told_run(run))
+        for line in () if judgements is None else told_results(run, judgements):
+            print(line)
     if run["status"] == "failed" or run["failed"]:
         raise typer.Exit(1)
 
@@ -118,11 +133,8 @@ def _tell_judgement(one: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(one)
     elif one["status"] == "complete":
-        said = f"Score {one['score']}." if one["score"] is not None else f"Better: {one['winner']}."
-        applied = "Applied." if one["applied"] else "Not applied: --apply does."
-        print(harmless(f"{said} {short_usd(one['cost_usd'])} USD. {applied}"))
-        if reason := one.get("reason"):
-            print(harmless(reason))
+        for line in told_judgement(one):
+            print(line)
     if one["status"] != "complete":
         error = one.get("error") or {}
         fail(str(error.get("message") or "There is no judgement."))

@@ -121,6 +121,7 @@ class Judges:
             young_ms=wanted.days * _DAY_MS,
             limit=wanted.limit,
             again=wanted.again,
+            applied=asked.apply,
         )
         run = await self._runs.create_of(NewRun(id=run_id, request=msgspec.json.encode(asked)), unjudged, plan)
         self._wake()

@@ -162,7 +162,7 @@ def _reason(opinion: Opinion) -> str:
 def _failure(asked: Asked, opinions: Sequence[Opinion], heard: int) -> tuple[str, str]:
     first = next((one for one in opinions if not one.is_heard), None)
     if asked.mode is not Mode.PANEL and first is not None:
-        return first.code, first.error
+        return first.code, f"Judge {first.judge}: {first.error}" if first.code == NONSENSE else first.error
     return NO_QUORUM, f"{heard} of {len(opinions)} judges were heard, {asked.needed} are needed."
 
 

@@ -119,7 +119,8 @@ class RunClaim(msgspec.Struct, frozen=True, kw_only=True):
 class Unjudged(msgspec.Struct, frozen=True, kw_only=True):
     """Which complete shadows to look for: of a task type, not older than so many milliseconds, at most so many.
 
-    Those that have a judgement of that mode, or wait for one, are passed over unless `again`.
+    Those that have a judgement of that mode, or wait for one, are passed over unless `again`; with `applied` one counts only
+    when it became a score or a verdict.
     """
 
     task_type: str
@@ -127,6 +128,7 @@ class Unjudged(msgspec.Struct, frozen=True, kw_only=True):
     young_ms: int
     limit: int
     again: bool = False
+    applied: bool = False
 
 
 class JudgementStore(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from sqlalchemy import insert, update
 
@@ -284,6 +285,18 @@ async def test_what_failed_is_found_again_and_another_mode_is_another_thing(sess
     pairs = Unjudged(task_type="mail", mode=Mode.PAIRWISE, young_ms=DAY_MS, limit=10)
     none = await store.create_of(NewRun(id="jrn_2", request=b"{}"), pairs, planned("jrn_2", "jdg_b"))
     assert none.total == 0
+
+
+async def test_what_was_judged_for_a_look_is_found_again_when_it_is_to_count(sessions: Sessions) -> None:
+    store, single = StoredRuns(sessions), StoredJudgements(sessions)
+    await add_shadow(sessions, "shd_1", "req_1")
+    await single.end(await single.begin(new("jdg_1", subject("shd_1", SubjectKind.SHADOW))), GOOD)
+    await single.end(await single.begin(new("jdg_2")), msgspec.structs.replace(GOOD, applied=True))
+    counting = Unjudged(task_type="mail", mode=Mode.POINTWISE, young_ms=DAY_MS, limit=10, applied=True)
+    await store.create_of(NewRun(id="jrn_1", request=b"{}"), counting, planned("jrn_1", "jdg_a"))
+    assert [each.subject.id for each in await store.judgements("jrn_1", after=None, limit=9)] == ["shd_1"]
+    waiting = await store.create_of(NewRun(id="jrn_2", request=b"{}"), counting, planned("jrn_2", "jdg_b"))
+    assert waiting.total == 0
 
 
 async def test_two_runs_at_once_never_find_the_same_shadow(sessions: Sessions) -> None:

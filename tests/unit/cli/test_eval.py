@@ -69,6 +69,7 @@ JUDGEMENT = {
     "cost_usd": "0.001000",
     "reason": "Fine.",
 }
+JUDGED = {**JUDGEMENT, "subject": {"kind": "exchange", "id": "req_1"}, "error": None}
 
 
 def words(text: str) -> list[str]:
@@ -182,8 +183,8 @@ def test_a_pair_that_is_gone_does_not_end_the_review() -> None:
     assert "1 pair reviewed." in result.stdout
 
 
-def judging(answer: Any, *states: dict[str, Any]) -> FakeJunto:
-    left = list(states)
+def judging(answer: Any, *states: dict[str, Any], judgements: Any = ()) -> FakeJunto:
+    left = [{"judgements": list(judgements), "next": None, **state} for state in states]
     return FakeJunto(
         {
             "/eval/judge": said(answer, 202 if "run_id" in answer else 200),
@@ -243,6 +244,38 @@ def test_a_run_is_watched_to_its_end() -> None:
     }
     assert result.stderr.splitlines() == ["1 of 2 judged, 0 failed", "2 of 2 judged, 0 failed"]
     assert result.stdout == "jrn_1 is complete: 2 of 2 judged, 0 failed, 0.01 USD.\n"
+
+
+def test_a_run_ends_with_what_it_came_to_and_why_some_of_it_failed() -> None:
+    marks = [("shadow", 5), ("shadow", 4), ("exchange", 3)]
+    judgements = [JUDGED | {"subject": {"kind": kind, "id": "x"}, "score": score} for kind, score in marks]
+    failed = JUDGED | {"status": "failed", "score": None, "error": {"code": "judge_nonsense", "message": "Nonsense."}}
+    ended = {**RUN, "total": 4, "done": 4, "failed": 1}
+    result = evaluate(judging(RUN, ended, judgements=[*judgements, failed]), "judge", "--run", "jrn_1")
+    assert result.stdout.splitlines()[1:] == [
+        "Mean score: shadows 4.50 (2), what callers got 3.00 (1).",
+        "Failed, 1 of 4: Nonsense.",
+        "Not applied: --apply does.",
+    ]
+
+
+def test_a_run_of_pairs_says_how_often_the_shadow_was_better() -> None:
+    winners = ("second", "second", "first", "tie")
+    judgements = [JUDGED | {"score": None, "winner": winner, "applied": True} for winner in winners]
+    result = evaluate(judging(RUN, RUN, judgements=judgements), "judge", "--run", "jrn_1")
+    assert result.stdout.splitlines()[1:] == ["Better: the shadow 2, what callers got 1, tie 1."]
+
+
+def test_a_run_of_nothing_says_why() -> None:
+    result = evaluate(judging(RUN, {**RUN, "total": 0, "done": 0}), "judge", "--task", "mail", "-j", "m")
+    assert "--again judges it once more" in result.stdout
+
+
+def test_a_juror_that_was_not_heard_is_told() -> None:
+    deaf = {"judge": "n", "status": "failed", "error": {"code": "judge_nonsense", "message": "Nonsense."}}
+    fake = judging({**JUDGEMENT, "judges": [{"judge": "m", "status": "heard"}, deaf]})
+    result = evaluate(fake, "judge", "--subject", "job:a", "-j", "m,n")
+    assert result.stdout.splitlines()[-1] == "n is not counted: Nonsense."
 
 
 def test_a_run_with_failures_exits_with_1() -> None:

@@ -75,7 +75,7 @@ async def test_a_judge_that_answers_nonsense_twice_fails_with_its_reason_and_no_
         None,
         "",
     )
-    assert decision.error_message == "The score is no whole number from 1 to 5."
+    assert decision.error_message == "Judge alpha-7b: The score is no whole number from 1 to 5."
     assert (decision.calls, len(replays.asked), judged.is_busy) == (2, 2, False)
 
 
@@ -92,7 +92,7 @@ async def test_a_judge_that_thinks_aloud_for_too_long_gets_more_room_once() -> N
     assert second.messages == first.messages
     assert (second.sampling.max_tokens or 0) > 2 * (first.sampling.max_tokens or 0)
     never = await judging(ScriptedReplays({"alpha-7b": ["<think>Well" + CUT]})).judge(case("alpha-7b"), deadline_s=5)
-    assert never.decision.error_message == "The answer was cut off before it was whole."
+    assert never.decision.error_message == "Judge alpha-7b: The answer was cut off before it was whole."
 
 
 async def test_a_judge_that_cannot_be_asked_fails_the_verdict_with_what_it_cost() -> None:

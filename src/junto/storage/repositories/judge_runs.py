@@ -257,8 +257,10 @@ async def _judged(session: Session, pairs: Sequence[Pair], unjudged: Unjudged) -
 
 
 def _of_mode(unjudged: Unjudged) -> ColumnElement[bool]:
-    counted = [Status.PENDING, Status.RUNNING, Status.COMPLETE]
-    return and_(JUDGEMENTS.c.mode == unjudged.mode, JUDGEMENTS.c.status.in_(counted))
+    complete = JUDGEMENTS.c.status == Status.COMPLETE
+    if unjudged.applied:  # whoever looked first, and then wants it to count, is not told that nothing is left to do
+        complete = and_(complete, JUDGEMENTS.c.applied == 1)
+    return and_(JUDGEMENTS.c.mode == unjudged.mode, or_(OPEN, complete))
 
 
 async def _find(session: Session, run_id: str) -> Run | None:
