@@ -40,7 +40,7 @@ pytestmark = pytest.mark.anyio
 
 CONFIGURATIONS = 2000
 KEPT_EACH = 3
-REPLAYED_EVERY = 3
+REPLAYED_EVERY = 10
 REPLAYED = {
     path: wire.name
     for path, wire in INFERENCE.items()
