@@ -167,14 +167,15 @@ async def test_a_turn_comes_again_when_its_time_is_over(sessions: Sessions) -> N
 
 
 async def test_pairs_are_of_one_rater_and_count_once_each(sessions: Sessions) -> None:
-    for number in range(4):
+    for number in range(5):
         await shadow(sessions, f"shd_{number}")
     await scored(sessions, "shd_0", 5, 4)
     await scored(sessions, "shd_0", 1, 5, via="judge", authors=("j", "j"))  # the administrator comes first
     await scored(sessions, "shd_1", 3, 3, via="judge", authors=("j", "j"))
     await scored(sessions, "shd_1", 2, 3, via="judge", authors=("k", "k"))  # each pair once: the first by name
     await scored(sessions, "shd_2", 5, 1, via="judge", authors=("j", "k"))  # not of one rater
-    await scored(sessions, "shd_3", 5, 3, via="judge-panel", authors=("j,k", "k,l"))  # a panel is one rater
+    await scored(sessions, "shd_3", 5, 3, via="judge-panel", authors=("j,k", "j,k"))  # a panel is one rater
+    await scored(sessions, "shd_4", 5, 1, via="judge-panel", authors=("j,k", "k,l"))  # and two panels are two
     assert await StoredPairs(sessions).differences(QUERY) == counts(better=1, same=1, better2=1)
 
 

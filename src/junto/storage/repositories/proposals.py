@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import and_, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from junto.ports.proposals import DECIDED, LIVE, Past, Proposal, ProposalStatus, Trio
@@ -144,11 +144,8 @@ def _counted(query: PairQuery) -> Select[Any]:
     """Differences with how often they are, of the pair of scores that counts most of each shadow."""
     shadow, ours, theirs = SHADOWS.c, SCORES.alias("ours"), SCORES.alias("theirs")
     rank = case({Via.ADMIN.value: 0, Via.JUDGE_PANEL.value: 1, Via.JUDGE.value: 2}, value=ours.c.via, else_=3)
-    same_rater = and_(
-        theirs.c.via == ours.c.via,
-        # The jurors of a panel are not the same for each model: those of its own family stay away.
-        or_(theirs.c.author == ours.c.author, ours.c.via == Via.JUDGE_PANEL.value),
-    )
+    # Of a panel, too: it goes by the names of all its judges, and another one may be stricter.
+    same_rater = and_(theirs.c.via == ours.c.via, theirs.c.author == ours.c.author)
     of_shadow = and_(
         ours.c.tenant_id == shadow.tenant_id,
         ours.c.subject_kind == SubjectKind.SHADOW.value,
@@ -164,7 +161,7 @@ def _counted(query: PairQuery) -> Select[Any]:
         func.row_number()
         .over(
             partition_by=(shadow.tenant_id, shadow.id),
-            order_by=(rank, ours.c.author, theirs.c.author),
+            order_by=(rank, ours.c.author),
         )
         .label("place")
     )
