@@ -107,13 +107,22 @@ class Authenticator:
 
     async def caller(self, authorization: bytes | None, x_api_key: bytes | None, scope: ApiScope) -> Principal:
         """As `for_inference`, with a second look for a new key, and the scope that the key must have (Forbidden)."""
-        try:
-            principal = self.for_inference(authorization, x_api_key)
-        except UnknownKey:
-            await self.refreshed()
-            principal = self.for_inference(authorization, x_api_key)
+        principal = await self._somebody(authorization, x_api_key)
         require(principal, scope)
         return principal
+
+    async def known(self, authorization: bytes | None, x_api_key: bytes | None) -> None:
+        """Raises as `caller` does for whoever may do nothing here; whatever else their key is good for is asked later."""
+        key = bearer(authorization, x_api_key)
+        if key is None or not self._is_admin(key):
+            await self._somebody(authorization, x_api_key)
+
+    async def _somebody(self, authorization: bytes | None, x_api_key: bytes | None) -> Principal:
+        try:
+            return self.for_inference(authorization, x_api_key)
+        except UnknownKey:
+            await self.refreshed()
+            return self.for_inference(authorization, x_api_key)
 
     async def account(self, authorization: bytes | None, x_api_key: bytes | None, scope: ApiScope) -> Principal:
         """The administrator where the admin key is sent, in open mode too; else as `caller`."""

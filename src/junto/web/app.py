@@ -31,6 +31,7 @@ def build_app(services: WebServices) -> App:
         OnDemand(partial(_control_plane, services)),
         make_id=services.make_id,
         body_limit=services.body_limit,
+        known=lambda *credentials: services.authenticator().known(*credentials),
         keeps_strangers_out=services.keeps_strangers_out,
         signed=services.channels.keys(),
         sockets=services.chat,

@@ -8,6 +8,8 @@ from junto.core.errors import BodyTooLarge
 from junto.web.cycle import read_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
 
     from junto.web.asgi import Message, Receive
@@ -37,6 +39,24 @@ async def checked_body(request: Request, limit: int) -> bytes:
     """The whole body of a control-plane request, within the limit."""
     length = request.headers.get("content-length")
     return await read_body(request.receive, limit, int(length) if length is not None else None)
+
+
+def known_beyond(receive: Receive, most: int, known: Callable[[], Awaitable[None]]) -> Receive:
+    """The same `receive`, which asks `known` once, and raises what it raises, before it gives more than so many bytes.
+
+    For readers that parse a body before they ask who sends it: what a stranger sends may cost no more than a moment.
+    """
+    size = 0
+
+    async def receive_of_the_known() -> Message:
+        nonlocal size
+        message = await receive()
+        was, size = size, size + len(message.get("body", b""))
+        if was <= most < size:
+            await known()
+        return message
+
+    return receive_of_the_known
 
 
 def bounded(receive: Receive, limit: int) -> Receive:

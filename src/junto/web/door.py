@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from junto.core.errors import Forbidden
-from junto.web.bodies import bounded
+from junto.web.bodies import bounded, known_beyond
 from junto.web.replies import send_error
 from junto.web.strangers import Strangers
 from junto.web.wires import wire_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Awaitable, Callable, Container, Mapping
 
     from junto.web.asgi import App, Message, Receive, Scope, Send
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_STRANGERS_BYTES = (
+    160 * 1024
+)  # of a body, of whoever is not known: a visitor's longest message, and a few milliseconds of parsing
 _FORM = b"application/x-www-form-urlencoded"  # what `curl -d` says of anything
 
 
@@ -23,7 +26,8 @@ class Door:
     """The outermost ASGI application. `handlers` is keyed by path and serves POST only.
 
     Handlers put an id of the request on their answers and bound their bodies themselves; for the application the door does
-    it, which reads bodies whole, and before it asks who sends them. While no key is needed, pages of strangers stop here, but
+    it, which reads bodies whole, and before it asks who sends them: so `known` is asked of a large one, with what the request has in
+    Authorization and x-api-key, and raises for those who may do nothing here. While no key is needed, pages of strangers stop here, but
     for the paths in `signed`, where a signature that no page can make says who asks. `sockets` has those that the server lets open.
     """
 
@@ -34,6 +38,7 @@ class Door:
         *,
         make_id: Callable[[], str],
         body_limit: Callable[[], int],
+        known: Callable[[bytes | None, bytes | None], Awaitable[None]],
         keeps_strangers_out: Callable[[], bool] = lambda: False,
         signed: Container[str] = (),
         sockets: App | None = None,
@@ -42,6 +47,7 @@ class Door:
         self._application = application
         self._make_id = make_id
         self._body_limit = body_limit
+        self._known = known
         self._keeps_strangers_out = keeps_strangers_out
         self._signed = signed
         self._sockets = sockets
@@ -65,7 +71,12 @@ class Door:
             return
         if scope["type"] == "http" and scope["method"] in _WITH_BODY:
             scope = _read_as_json(scope)
+            receive = known_beyond(receive, _STRANGERS_BYTES, lambda: self._ask_who(scope))
         await self._application(scope, bounded(receive, self._body_limit()), self._with_id(send))
+
+    async def _ask_who(self, scope: Scope) -> None:
+        headers = dict(reversed(scope["headers"]))
+        await self._known(headers.get(b"authorization"), headers.get(b"x-api-key"))
 
     async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -216,3 +216,13 @@ def test_an_error_never_repeats_the_key() -> None:
             with pytest.raises((Forbidden, Unauthenticated)) as caught:
                 ask(sent, None)
             assert "secret-canary" not in caught.value.message
+
+
+async def test_known_is_whoever_may_do_anything_here_whatever_that_is(house: House) -> None:
+    keys = house.authenticator(AuthMode.KEYS)
+    await keys.known(b"Bearer " + KEY.encode(), None)
+    await keys.known(None, (await house.key(ClientChanges(name="shop"))).encode())
+    await house.authenticator(AuthMode.OPEN).known(None, None)
+    for stranger in (None, *(b"Bearer " + wrong for wrong in WRONG)):
+        with pytest.raises(Unauthenticated):
+            await keys.known(stranger, None)
