@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from junto.core.errors import Forbidden, JuntoError, Overloaded
@@ -47,6 +49,7 @@ class SpeechService:
         self._clock = clock
         self._usual = usual
         self._at_once = 0
+        self._of_each: Counter[str] = Counter()  # by the client's id
 
     def choose(self, voice: str | None, *, engine: str | None = None) -> Named:
         """The voice that is meant; raises NotInstalled, InvalidField."""
@@ -59,17 +62,26 @@ class SpeechService:
             raise Forbidden(f"This key may not use the model {asked!r}.", param="model")
 
     def say(self, text: str, speaker: Named, audio_format: AudioFormat, *, speed: float, asked: Asked) -> Saying:
-        """Begin; raises Overloaded while nothing can be written down, Unsupported for a format that is not installed."""
-        if self._at_once >= MOST_AT_ONCE:
+        """Begin; raises Overloaded while nothing can be written down, Unsupported for a format that is not installed.
+
+        A client has no more texts under way than there are places free, so that one that listens slowly leaves places to the others.
+        """
+        client_id = asked.principal.client_id
+        free = MOST_AT_ONCE - self._at_once
+        if free <= 0 or (client_id and self._of_each[client_id] >= free):
             raise Overloaded("Too many texts are being said at once.", retry_after=_NO_ROOM_RETRY_AFTER)
         if not self._records.has_room:
             raise Overloaded("Exchanges cannot be recorded right now.", retry_after=_NO_ROOM_RETRY_AFTER)
         speech = Speech(text, speaker, audio_format, speed=speed, clock=self._clock)
         self._at_once += 1
-        return Saying(speech, self._records, asked, self._clock, self._ended)
+        self._of_each[client_id] += 1
+        return Saying(speech, self._records, asked, self._clock, partial(self._ended, client_id))
 
-    def _ended(self) -> None:
+    def _ended(self, client_id: str) -> None:
         self._at_once -= 1
+        self._of_each[client_id] -= 1
+        if not self._of_each[client_id]:
+            del self._of_each[client_id]
 
 
 class Saying:

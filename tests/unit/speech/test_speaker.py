@@ -116,6 +116,32 @@ async def test_so_many_are_said_at_once_and_the_next_is_asked_to_come_back(tmp_p
         await each.close()
 
 
+async def test_one_client_leaves_places_to_the_others(tmp_path: Path) -> None:
+    """A text has its place as long as its listener takes, and whoever listens slowly takes what time they like."""
+    shop = Shop(tmp_path, Tones())
+    service = shop.service()
+    begun: list[Saying] = []
+
+    def takes(client_id: str) -> int:
+        """How many places that client gets when it takes all it can."""
+        principal = Principal(client=client_id, client_id=client_id)
+        asked = Asked(
+            id="r", principal=principal, sensitivity="internal", wire=WIRE, model="tts-1", started=0.0, started_ms=0
+        )
+        before = len(begun)
+        with pytest.raises(Overloaded):
+            while len(begun) <= MOST_AT_ONCE:
+                begun.append(service.say("Hello.", service.choose(None), AudioFormat.PCM, speed=1.0, asked=asked))
+        return len(begun) - before
+
+    assert (takes("cli_a"), takes("cli_b"), takes("cli_a")) == (MOST_AT_ONCE // 2, MOST_AT_ONCE // 4, 0)
+    for each in begun[: MOST_AT_ONCE // 2]:
+        await each.close()
+    assert takes("cli_a") > 0
+    for each in begun:
+        await each.close()
+
+
 def test_a_list_of_models_opens_speech_by_the_name_asked_for_or_the_engines(tmp_path: Path) -> None:
     service = Shop(tmp_path, Tones()).service()
     service.check_allowed(Principal(), "tts-1", "hum")
