@@ -200,7 +200,7 @@ def test_a_proposal_is_seen_accepted_on_a_share_and_turned_down(tmp_path: Path) 
 
         firm.route()
         assert "scores" in proposals("candidates", "--task", "mail").stdout
-        assert proposals().stdout.startswith("There is no such proposal.")
+        assert proposals().stdout.startswith("There is no proposal.")
         id = firm.proposed()
         assert {"open", "dear-9b", "cheap-9b"} <= set(rows_of(proposals().stdout)[id])
         shown = proposals("show", id)

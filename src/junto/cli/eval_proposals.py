@@ -46,7 +46,7 @@ def list_(
     if as_json:
         print_json(page)
     elif not page["proposals"]:
-        print("There is no such proposal. `junto eval proposals candidates` says what is missing for one.")
+        print("There is no proposal. `junto eval proposals candidates` says what is missing for one.")
     else:
         print_table(_COLUMNS, [_row(one) for one in page["proposals"]], numbers=_NUMBERS)
         if page["next"]:
@@ -96,6 +96,8 @@ def candidates(
         for one in found:
             print(harmless(f"{one['task_type']}: {one['candidate']} in the place of {one['incumbent']}"))
             _conditions(one)
+            if one["cleared"]:
+                print("All is met: `junto eval proposals` has it within a minute.")
 
 
 @app.command()

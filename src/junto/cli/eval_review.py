@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from junto.cli.remote import Junto
 
 _PAGE: Final = 50
+_WIDEST_RULE: Final = 100  # in a pipe a line may be longer than anybody's screen
 _SIDES: Final = {"l": "left", "left": "left", "r": "right", "right": "right", "t": "tie", "tie": "tie"}
 _HELP: Final = "Marks are 1 (useless) to 5 (very good). s skips a pair, q (or Ctrl-D) ends."
 
@@ -85,15 +86,16 @@ def _show(pair: Mapping[str, Any]) -> None:
     from rich.text import Text
 
     out = console()
+    width = min(out.width, _WIDEST_RULE)
     task = f" · {harmless(pair['task_type'])}" if pair["task_type"] else ""
     for title, text in (
         (f"Asked{task}", pair["prompt"]),
         ("Left", pair["left"]["text"]),
         ("Right", pair["right"]["text"]),
     ):
-        out.print(Rule(Text(title), align="left"))
+        out.print(Rule(Text(title), align="left"), width=width)
         out.print(Text(harmless(text)), soft_wrap=True)
-    out.print(Rule())
+    out.print(Rule(), width=width)
 
 
 def _opinion(read: Callable[[str], str], *, notes: bool) -> dict[str, Any] | Skip | None:

@@ -17,7 +17,7 @@ app = typer.Typer(name="routing", help="Say which model does which task.", no_ar
 
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="A task type.")]
 _COLUMNS = ("task", "version", "model", "fallback", "sensitivity", "most tokens", "sampling", "notes")
-_VERSIONS = ("version", "when", "by", "model", "fallback", "sensitivity")
+_VERSIONS = ("version", "when", "by", "model", "fallback", "sensitivity", "shadows", "canary")
 _WRITTEN = (
     "preferred_model",
     "fallback_model",
@@ -225,9 +225,20 @@ def _row(route: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _version(one: dict[str, Any]) -> tuple[str, ...]:
-    said = ("deleted", "", "") if one["deleted"] else (
+    first = (str(one["version"]), when(one["created_ms"]), one["author"])
+    if one["deleted"]:
+        return (*first, "deleted", "", "", "", "")
+    shadows = [_share(shadow["model"], shadow["rate"]) for shadow in one.get("shadow_models") or ()]
+    canary = one.get("canary")
+    return (
+        *first,
         one["preferred_model"],
         one["fallback_model"] or "-",
         one["sensitivity"],
-    )  # fmt: skip
-    return (str(one["version"]), when(one["created_ms"]), one["author"], *said)
+        ", ".join(shadows) or "-",
+        _share(canary["model"], canary["share"]) if canary else "-",
+    )
+
+
+def _share(model: str, share: float) -> str:
+    return f"{model} {share * 100:g}%"

@@ -26,7 +26,7 @@ def say(
     context: typer.Context,
     text: Annotated[str | None, typer.Argument(help="`-`, or none: what comes through a pipe.")] = None,
     *,
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="A file with the text.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="A file with the text; `-` is the pipe.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="An .mp3, .wav or .pcm file; `-` is the pipe.")] = Path(
         "speech.mp3"
     ),
@@ -63,18 +63,24 @@ def say(
 
 
 def _words(text: str | None, file: Path | None) -> str:
-    if file is not None:
-        if text is not None:
-            fail("Either a text or --file, and not both.")
-        try:
-            return file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            fail(f"{file} cannot be read: {error}")
+    if file is not None and text is not None:
+        fail("Either a text or --file, and not both.")
+    if file is not None and str(file) != "-":
+        return _read(file)
     if text is not None and text != "-":
         return text
     if sys.stdin.isatty():
         fail("What is to be said? Give a text, --file, or something through a pipe.")
     return sys.stdin.read()
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        fail(f"{file} is no text in UTF-8.")
 
 
 def _written(junto: Junto, body: Mapping[str, Any], headers: Mapping[str, str], out: Path | None) -> int:

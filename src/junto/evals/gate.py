@@ -155,7 +155,7 @@ def failure_evidence(gate: EvidenceGate, ours: Sequence[float], theirs: Sequence
 
 def _enough(gate: EvidenceGate, seen: Evidence) -> Condition:
     n, needed = seen.pairs, gate.min_scores
-    missing = f"{needed - n} are missing." if n < needed else "That is enough."
+    missing = f"{needed - n} are missing." if n < needed else "that is enough."
     reason = f"{n} requests have scores of both answers by the same rater, {needed} are needed: {missing}"
     return Condition(name="scores", met=n >= needed, reason=reason)
 
@@ -189,6 +189,9 @@ def _saving(gate: EvidenceGate, seen: Evidence) -> Condition:
     reason = f"An answer costs ${ours:.6f} instead of ${theirs:.6f}, {found}; {gate.min_saving:.1%} must be saved."
     if saving is None:
         reason = f"An answer costs ${ours:.6f}, and the incumbent's costs nothing: there is nothing to save."
+    elif not theirs:
+        reason = f"Neither costs anything, which saves nothing; {gate.min_saving:.1%} must be saved."
+        reason += "" if met else " The route's gate can do without: `min_saving` 0."
     return Condition(name="saving", met=met, reason=reason)
 
 

@@ -106,7 +106,7 @@ def parse_format(name: str, allowed: Sequence[AudioFormat], *, param: str) -> Au
 def _sayable(text: str, most: int, param: str) -> str:
     if len(text) > most:
         raise BodyTooLarge(
-            f"{param} has {len(text)} characters; {most} are the most (speech.max_chars). Long texts go as chapters.",
+            f"{param} has {len(text)} characters; {most} are the most (speech.max_chars). Long texts go as `chapters` of POST /tts.",
             param=param,
         )
     return clean(text, param=param)

@@ -67,6 +67,7 @@ def test_what_is_missing_is_said_of_every_candidate() -> None:
     candidate = {"task_type": "mail", "incumbent": "big", "candidate": "small", **EVIDENCE}
     result = proposals(FakeJunto({"/eval/candidates": said({"candidates": [candidate]})}), "candidates")
     assert words(result.stdout)[0] == "mail: small in the place of big"
+    assert words(result.stdout)[-1] == "All is met: `junto eval proposals` has it within a minute."
     nobody_waits = proposals(FakeJunto({"/eval/candidates": said({"candidates": []})}), "candidates")
     assert "shadow_models" in nobody_waits.stdout
 

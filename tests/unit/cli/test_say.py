@@ -50,9 +50,19 @@ def test_text_comes_from_a_file_or_a_pipe_too(tmp_path: Path) -> None:
     text.write_text("From a file.")
     assert run(fake, "say", "-f", str(text), "-o", str(out)).exit_code == 0
     assert run(fake, "say", "-", "-o", str(out), input="From a pipe.").exit_code == 0
-    assert [asked["input"] for asked in fake.asked] == ["From a file.", "From a pipe."]
+    assert run(fake, "say", "-f", "-", "-o", str(out), input="Piped.").exit_code == 0
+    assert [asked["input"] for asked in fake.asked] == ["From a file.", "From a pipe.", "Piped."]
     both = run(fake, "say", "x", "-f", str(text), "-o", str(out))
     assert both.exit_code == 1
+
+
+def test_a_file_that_cannot_be_read_is_told_in_a_few_words(tmp_path: Path) -> None:
+    missing, binary = tmp_path / "missing.txt", tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe\xfa")
+    said = run(Fake(), "say", "-f", str(missing), "-o", str(tmp_path / "a.mp3"))
+    assert said.stderr == f"{missing} cannot be read: No such file or directory\n"
+    said = run(Fake(), "say", "-f", str(binary), "-o", str(tmp_path / "a.mp3"))
+    assert said.stderr == f"{binary} is no text in UTF-8.\n"
 
 
 def test_what_is_refused_leaves_the_file_that_was_there(tmp_path: Path) -> None:

@@ -180,6 +180,13 @@ def test_a_new_route_needs_a_model_and_a_tier() -> None:
     assert "--sensitivity" in result.stderr
 
 
+def test_a_routes_history_says_who_shadows_it_and_what_a_canary_gets() -> None:
+    tried = {**ROUTE, "shadow_models": [{"model": "small", "rate": 0.25}], "canary": {"model": "tiny", "share": 0.1}}
+    shown = run(answer({"/routing/email/history": {"versions": [tried]}}), "routing", "history", "email").stdout
+    assert "small 25%" in shown
+    assert "tiny 10%" in shown
+
+
 def test_routes_as_tables() -> None:
     fake = answer(
         {

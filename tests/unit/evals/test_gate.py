@@ -78,6 +78,7 @@ def test_beside_an_incumbent_that_costs_nothing_there_is_nothing_to_save() -> No
     assert "nothing to save" in _reason(_with(incumbent=replace(DEAR, cost_nano=0)), "saving")
     free = replace(GOOD, candidate=replace(CHEAP, cost_nano=0), incumbent=replace(DEAR, cost_nano=0))
     assert saving_of(free) == 0.0
+    assert "`min_saving` 0" in _reason(examine(GATE, free, level=LEVEL), "saving")
     assert examine(replace(GATE, min_saving=0.0), free, level=LEVEL).cleared
 
 
