@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDE = 400  # columns where there is no terminal: lines of a pipe are not folded
-_CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), "�")  # all but tab and line feed
+# All controls but tab and line feed; then what turns the order of what is shown round, so that a text reads as another one.
+_CONTROLS = dict.fromkeys(
+    (*range(9), *range(11, 32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "�"
+)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -27,7 +30,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def harmless(text: str) -> str:
-    """Text from elsewhere, fit for a terminal: no escape sequences, no control characters but tabs and line ends."""
+    """Text from elsewhere, fit for a terminal: no escape sequences, no control characters but tabs and line ends, no turned order."""
     return text.translate(_CONTROLS)
 
 

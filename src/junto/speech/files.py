@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import secrets
+import shutil
 import threading
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -24,13 +26,19 @@ if TYPE_CHECKING:
 _DRAFT: Final = ".part"
 _BUFFER: Final = 1 << 17
 _FOLDERS_AT_ONCE: Final = 200
+_RESERVE: Final = (
+    256 * 1024 * 1024
+)  # bytes of the disk that audio leaves free: the database is often on it, and all stops with that
+_LOOK_EVERY: Final = 8 * 1024 * 1024  # bytes written between two looks at it
 
 
 class Draft:
-    """A file that is being written."""
+    """A file that is being written, as long as the disk has more than `reserve` bytes free."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reserve: int) -> None:
         self._path = path
+        self._reserve = reserve
+        self._look_at = 0
         self._draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_DRAFT}")
         self._file: BinaryIO | None = None
         self._lock = (
@@ -57,7 +65,15 @@ class Draft:
     def _write(self, piece: bytes) -> None:
         with self._lock:
             if not self._is_discarded:
-                self._opened().write(piece)
+                file = self._opened()
+                if self.size >= self._look_at:
+                    self._look_at = self.size + _LOOK_EVERY
+                    self._leave_room()
+                file.write(piece)
+
+    def _leave_room(self) -> None:
+        if shutil.disk_usage(self._path.parent).free < self._reserve:
+            raise OSError(errno.ENOSPC, "what is free is kept for others than audio files")
 
     def _opened(self) -> BinaryIO:
         if self._file is None:
@@ -94,8 +110,9 @@ class Draft:
 class OutputFiles:
     """The files in one folder, which many hosts may share."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, reserve: int = _RESERVE) -> None:
         self._folder = folder
+        self._reserve = reserve
 
     def path(self, output: Output) -> Path:
         """Where the file of that row lies."""
@@ -104,7 +121,7 @@ class OutputFiles:
 
     def draft(self, output: Output) -> Draft:
         """A new file for that row."""
-        return Draft(self.path(output))
+        return Draft(self.path(output), self._reserve)
 
     async def tidy(self, job_id: str, keep: Collection[str]) -> None:
         """Delete what crashed attempts have left of a job that is done."""

@@ -101,3 +101,13 @@ async def test_a_sweep_takes_what_is_old_and_has_no_row(tmp_path: Path) -> None:
     assert names(tmp_path) == {"job_1/0002.1.mp3", "job_3/0000.1.mp3", "mine.txt"}
     assert not (tmp_path / "job_2").exists()
     assert await OutputFiles(tmp_path / "nowhere").sweep(known, before=2000) == 0
+
+
+async def test_what_is_left_of_a_disk_is_not_for_audio_files(tmp_path: Path) -> None:
+    """The database is often on the same disk, and a book can be larger than any of them."""
+    files = OutputFiles(tmp_path, reserve=1 << 62)
+    draft = files.draft(an_output())
+    with pytest.raises(Overloaded):
+        await draft.write(b"sound")
+    await draft.discard()
+    assert names(tmp_path) == set()
