@@ -42,9 +42,21 @@ def desk(tmp_path: Path, fresh_database: dict[str, str]) -> Iterator[Desk]:
 
 
 @pytest.fixture
+def small_desk(tmp_path: Path) -> Iterator[Desk]:
+    with set_desk(tmp_path / "data", auth={"mode": "keys"}) as desk:
+        yield desk
+
+
+@pytest.fixture
 def key(desk: Desk) -> str:
     """Of a client."""
     return str(desk.client(name="own")["api_key"])
+
+
+@pytest.fixture
+def small_key(small_desk: Desk) -> str:
+    """Of a client."""
+    return str(small_desk.client(name="own")["api_key"])
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -99,29 +111,29 @@ def test_an_exchange_is_scored_by_the_id_that_its_answer_came_with(desk: Desk, k
     assert made.json()["subject"] == {"kind": "exchange", "id": exchange_id}
 
 
-def test_the_exchange_of_a_job_is_not_scored_beside_the_job(desk: Desk, key: str) -> None:
-    job_id = a_job(desk, key)
-    until(lambda: desk.junto.get("/admin/responses")["responses"])
-    (exchange,) = desk.junto.get("/admin/responses")["responses"]
-    refused = by_admin(desk, f"/eval/exchanges/{exchange['id']}/score", {"score": 5})
+def test_the_exchange_of_a_job_is_not_scored_beside_the_job(small_desk: Desk, small_key: str) -> None:
+    job_id = a_job(small_desk, small_key)
+    until(lambda: small_desk.junto.get("/admin/responses")["responses"])
+    (exchange,) = small_desk.junto.get("/admin/responses")["responses"]
+    refused = by_admin(small_desk, f"/eval/exchanges/{exchange['id']}/score", {"score": 5})
     assert refused.status_code == 409
     assert job_id in refused.text
 
 
-def test_a_score_that_is_none_is_refused_and_nothing_kept(desk: Desk, key: str) -> None:
-    path = f"/eval/jobs/{a_job(desk, key)}"
+def test_a_score_that_is_none_is_refused_and_nothing_kept(small_desk: Desk, small_key: str) -> None:
+    path = f"/eval/jobs/{a_job(small_desk, small_key)}"
     for body in WRONG_SCORES:
-        assert post(desk, f"{path}/score", key, body).status_code == 422, body
-    assert desk.junto.get(f"{path}/scores")["scores"] == []
+        assert post(small_desk, f"{path}/score", small_key, body).status_code == 422, body
+    assert small_desk.junto.get(f"{path}/scores")["scores"] == []
 
 
-def test_an_answer_that_failed_cannot_be_scored(desk: Desk, key: str) -> None:
-    desk.usual.always(Scripted(fail=Fail(status=400)))
+def test_an_answer_that_failed_cannot_be_scored(small_desk: Desk, small_key: str) -> None:
+    small_desk.usual.always(Scripted(fail=Fail(status=400)))
     body = {"task_type": "mail", "prompt": "Who?", "model": "usual", "sensitivity": "public", "wait_s": 20}
-    post(desk, "/jobs", key, body)
-    (job,) = desk.junto.http.get("/jobs", headers=bearer(key)).json()["jobs"]
+    post(small_desk, "/jobs", small_key, body)
+    (job,) = small_desk.junto.http.get("/jobs", headers=bearer(small_key)).json()["jobs"]
     assert job["status"] == "failed"
-    assert post(desk, f"/eval/jobs/{job['job_id']}/score", key, {"score": 3}).status_code == 409
+    assert post(small_desk, f"/eval/jobs/{job['job_id']}/score", small_key, {"score": 3}).status_code == 409
 
 
 def test_a_link_lets_whoever_has_it_score_once(desk: Desk, key: str) -> None:
@@ -158,17 +170,17 @@ def test_of_many_that_use_a_link_at_once_one_scores(desk: Desk, key: str) -> Non
     assert len(desk.junto.get(f"/eval/jobs/{job_id}/scores")["scores"]) == 1
 
 
-def test_a_link_lives_an_hour_to_thirty_days(desk: Desk, key: str) -> None:
-    path = f"/jobs/{a_job(desk, key)}/eval-link"
+def test_a_link_lives_an_hour_to_thirty_days(small_desk: Desk, small_key: str) -> None:
+    path = f"/jobs/{a_job(small_desk, small_key)}/eval-link"
     for hours in (0, -1, 721, "5", 1.5):
-        assert post(desk, path, key, {"ttl_hours": hours}).status_code == 422, hours
+        assert post(small_desk, path, small_key, {"ttl_hours": hours}).status_code == 422, hours
     for hours in (1, 720):
-        assert post(desk, path, key, {"ttl_hours": hours}).status_code == 201, hours
+        assert post(small_desk, path, small_key, {"ttl_hours": hours}).status_code == 201, hours
 
 
-def test_an_empty_review_is_an_empty_list(desk: Desk) -> None:
-    assert desk.junto.get("/eval/review") == []
-    assert desk.junto.get("/eval/review", task_type="no such") == []
+def test_an_empty_review_is_an_empty_list(small_desk: Desk) -> None:
+    assert small_desk.junto.get("/eval/review") == []
+    assert small_desk.junto.get("/eval/review", task_type="no such") == []
 
 
 def test_a_review_is_blind_until_it_is_scored(desk: Desk, key: str) -> None:
@@ -204,10 +216,10 @@ def test_a_review_is_blind_until_it_is_scored(desk: Desk, key: str) -> None:
     assert (won["rate"], won["wins"], won["losses"], won["ties"], won["n"]) == (1, 6, 0, 0, 6)
 
 
-def test_an_opinion_that_is_none_is_refused(desk: Desk) -> None:
+def test_an_opinion_that_is_none_is_refused(small_desk: Desk) -> None:
     for body in ({}, {"left": 3}, {"left": 0, "right": 3}, {"left": 3, "right": 3, "prefer": "both"}):
-        assert by_admin(desk, "/eval/review/x", body).status_code == 422, body
-    assert by_admin(desk, "/eval/review/x", {"left": 3, "right": 3}).status_code == 404
+        assert by_admin(small_desk, "/eval/review/x", body).status_code == 422, body
+    assert by_admin(small_desk, "/eval/review/x", {"left": 3, "right": 3}).status_code == 404
 
 
 def test_models_are_compared_by_what_they_did_and_it_says_when_that_is_too_little(desk: Desk, key: str) -> None:
@@ -237,7 +249,7 @@ def test_models_are_compared_by_what_they_did_and_it_says_when_that_is_too_littl
     assert desk.junto.get("/eval/compare", kind="shadow")["models"] == []
 
 
-def test_what_cannot_be_compared_is_refused(desk: Desk) -> None:
+def test_what_cannot_be_compared_is_refused(small_desk: Desk) -> None:
     for query in ({"days": 0}, {"days": 367}, {"days": "x"}, {"kind": "both"}):
-        asked = desk.junto.http.get("/eval/compare", params=query, headers=desk.junto.admin)
+        asked = small_desk.junto.http.get("/eval/compare", params=query, headers=small_desk.junto.admin)
         assert asked.status_code == 422, query

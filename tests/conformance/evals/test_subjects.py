@@ -99,17 +99,28 @@ class Ground:
         return facts
 
 
-@pytest.fixture(params=["open", "sealed"])
-async def ground(request: pytest.FixtureRequest, database: Database) -> Ground:
-    sealer = Sealer(Secret("k" * 40), entropy=os.urandom) if request.param == "sealed" else None
+async def set_ground(database: Database, sealer: Sealer | None = None) -> Ground:
     ground = Ground(database, sealer)
     await ground.desk.set_up()
     return ground
 
 
-async def test_a_job_is_read_with_what_was_asked_and_answered(ground: Ground) -> None:
-    job = await ground.job()
-    facts = await ground.found(SubjectKind.JOB, job.id)
+@pytest.fixture
+async def ground(database: Database) -> Ground:
+    return await set_ground(database)
+
+
+@pytest.fixture(params=["open", "sealed"])
+async def kept_ground(request: pytest.FixtureRequest, database: Database) -> Ground:
+    """With texts as they are, and encrypted."""
+    return await set_ground(
+        database, Sealer(Secret("k" * 40), entropy=os.urandom) if request.param == "sealed" else None
+    )
+
+
+async def test_a_job_is_read_with_what_was_asked_and_answered(kept_ground: Ground) -> None:
+    job = await kept_ground.job()
+    facts = await kept_ground.found(SubjectKind.JOB, job.id)
     assert (facts.messages, facts.answer, facts.has_text, facts.is_plain) == (SAID, "Yes.", True, True)
     assert (facts.model, facts.task_type, facts.client_id, facts.answered) == ("m", "bio", "cli_a", True)
     assert facts.kind is Kind.PRODUCTION
@@ -122,9 +133,9 @@ async def test_a_job_under_way_has_no_answer_yet(ground: Ground) -> None:
     assert (facts.answered, facts.has_text) == (False, False)
 
 
-async def test_an_exchange_is_read_in_whatever_wire_it_was_spoken(ground: Ground) -> None:
-    await ground.exchange()
-    await ground.exchange(
+async def test_an_exchange_is_read_in_whatever_wire_it_was_spoken(kept_ground: Ground) -> None:
+    await kept_ground.exchange()
+    await kept_ground.exchange(
         "req_2",
         wire="anthropic.messages",
         answer_wire="anthropic.messages",
@@ -140,14 +151,14 @@ async def test_an_exchange_is_read_in_whatever_wire_it_was_spoken(ground: Ground
         answer_body=_ANTHROPIC_STREAM,
     )
     for id in ("req_1", "req_2"):
-        facts = await ground.found(SubjectKind.EXCHANGE, id)
+        facts = await kept_ground.found(SubjectKind.EXCHANGE, id)
         assert (facts.messages, facts.answer, facts.is_plain) == (SAID, "Me.", True), id
         assert (facts.started_ms, facts.model, facts.answered) == (1000, "m", True)
 
 
-async def test_a_shadow_is_read_with_what_it_is_a_shadow_of(ground: Ground) -> None:
-    await ground.shadow(model_used="candidate-q4")
-    facts = await ground.found(SubjectKind.SHADOW, "shd_1")
+async def test_a_shadow_is_read_with_what_it_is_a_shadow_of(kept_ground: Ground) -> None:
+    await kept_ground.shadow(model_used="candidate-q4")
+    facts = await kept_ground.found(SubjectKind.SHADOW, "shd_1")
     assert (facts.messages, facts.answer, facts.model) == (SAID, "You.", "candidate-q4")
     assert facts.source == Subject("default", SubjectKind.EXCHANGE, "req_1")
     assert facts.kind is Kind.SHADOW
@@ -235,20 +246,20 @@ async def test_an_exchange_that_failed_has_no_answer_and_one_of_a_job_says_of_wh
     assert (await ground.found(SubjectKind.EXCHANGE, "req_2")).job_id == "job_7"
 
 
-async def test_many_are_found_at_once_and_those_that_are_not_there_left_out(ground: Ground) -> None:
-    job = await ground.job()
-    await ground.exchange()
-    await ground.shadow()
+async def test_many_are_found_at_once_and_those_that_are_not_there_left_out(kept_ground: Ground) -> None:
+    job = await kept_ground.job()
+    await kept_ground.exchange()
+    await kept_ground.shadow()
     asked = [
         Subject("default", SubjectKind.JOB, job.id),
         Subject("default", SubjectKind.EXCHANGE, "req_1"),
         Subject("default", SubjectKind.SHADOW, "shd_1"),
     ]
     missing = [Subject("other", each.kind, each.id) for each in asked]
-    found = await ground.subjects.find_many([*asked, *missing])
+    found = await kept_ground.subjects.find_many([*asked, *missing])
     assert set(found) == set(asked)
     assert {facts.answer for facts in found.values()} == {"Yes.", "Me.", "You."}
-    assert await ground.subjects.find_many([]) == {}
+    assert await kept_ground.subjects.find_many([]) == {}
 
 
 _EVENTS: tuple[dict[str, Any], ...] = (
