@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from junto.routing.routes import Route
 
 _SHOWN = 100
+_SEVERAL_CALLS = ("council/", "agent/")
 
 
 class SavedRoute(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +110,7 @@ def warnings(route: Route, snapshot: Snapshot) -> Iterator[str]:
             snapshot.resolve(name)
         except UnknownModel as unknown:
             yield f"{unknown.message} The route passes it over as long as that is so."
+    yield from _idle_shadows(route)
     if route.sensitivity is not Sensitivity.CONFIDENTIAL:
         return
     if route.canary is not None and _only_cloud(snapshot, route.canary.model):
@@ -120,6 +122,15 @@ def warnings(route: Route, snapshot: Snapshot) -> Iterator[str]:
     for shadow in route.shadow_models:
         if _only_cloud(snapshot, shadow.model):
             yield f"Confidential content stays on local models, so {shadow.model!r} will never be a shadow of this task."
+
+
+def _idle_shadows(route: Route) -> Iterator[str]:
+    """Shadows that would never be asked anything."""
+    for shadow in route.shadow_models:
+        if shadow.model == route.preferred_model:
+            yield f"{shadow.model!r} answers this task already, and is no shadow of itself."
+        elif shadow.model.startswith(_SEVERAL_CALLS):
+            yield f"{shadow.model!r} is not asked as a shadow: only models and groups are."
 
 
 def _only_cloud(snapshot: Snapshot, *names: str) -> bool:

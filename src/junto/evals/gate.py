@@ -156,7 +156,8 @@ def failure_evidence(gate: EvidenceGate, ours: Sequence[float], theirs: Sequence
 def _enough(gate: EvidenceGate, seen: Evidence) -> Condition:
     n, needed = seen.pairs, gate.min_scores
     missing = f"{needed - n} are missing." if n < needed else "that is enough."
-    reason = f"{n} requests have scores of both answers by the same rater, {needed} are needed: {missing}"
+    requests = "1 request has" if n == 1 else f"{n} requests have"
+    reason = f"{requests} scores of both answers by the same rater, {needed} are needed: {missing}"
     return Condition(name="scores", met=n >= needed, reason=reason)
 
 
@@ -190,8 +191,12 @@ def _saving(gate: EvidenceGate, seen: Evidence) -> Condition:
     if saving is None:
         reason = f"An answer costs ${ours:.6f}, and the incumbent's costs nothing: there is nothing to save."
     elif not theirs:
-        reason = f"Neither costs anything, which saves nothing; {gate.min_saving:.1%} must be saved."
-        reason += "" if met else " The route's gate can do without: `min_saving` 0."
+        reason = "Neither costs anything, and nothing has to be saved."
+        if not met:
+            reason = (
+                f"Neither costs anything, so nothing is saved; {gate.min_saving:.1%} must be. A gate that asks for no saving "
+                "has `min_saving` 0."
+            )
     return Condition(name="saving", met=met, reason=reason)
 
 

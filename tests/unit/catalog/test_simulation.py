@@ -116,6 +116,14 @@ def test_a_confidential_route_into_the_cloud_is_warned_of() -> None:
     assert list(warnings(PUBLIC, CATALOG)) == []
 
 
+def test_a_shadow_that_would_never_be_asked_is_warned_of() -> None:
+    shadows = (ShadowModel(model="phi4", rate=0.1), ShadowModel(model="agent/clerk", rate=0.1))
+    route = Route(task_type="x", preferred_model="phi4", shadow_models=shadows)
+    told = list(warnings(route, CATALOG))
+    assert any("no shadow of itself" in one for one in told)
+    assert any("'agent/clerk' is not asked as a shadow" in one for one in told)
+
+
 def test_a_confidential_routes_shadow_in_the_cloud_is_warned_of() -> None:
     route = Route(task_type="x", preferred_model="phi4", shadow_models=(ShadowModel(model="gpt", rate=0.1),))
     (told,) = warnings(route, CATALOG)
