@@ -256,7 +256,13 @@ def _figures() -> None:
         sa.Column("updated_ms", sa.BigInteger, nullable=False),
         sa.Column("decided_ms", sa.BigInteger, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_proposals"),
-        sa.UniqueConstraint("task_type", "incumbent", "candidate", "route_version", name="uq_proposals_task_type_incumbent_candidate_route_version"),
+        sa.UniqueConstraint(
+            "task_type",
+            "incumbent",
+            "candidate",
+            "route_version",
+            name="uq_proposals_task_type_incumbent_candidate_route_version",
+        ),
     )
     op.create_index("ix_proposals_task", "proposals", ["task_type", "id"])
 
