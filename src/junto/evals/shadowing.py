@@ -113,6 +113,7 @@ class Shadowing:
             if len(self._running) >= self._pace.most:
                 break
             await self._consider(each.shadow)
+            await asyncio.sleep(0)  # one that cannot begin was read all the same, and there may be hundreds of them
         backlog = sum(each.count for each in waiting)
         self._is_quiet = not self._running and not 0 < backlog <= _LONG  # a long backlog takes a while to look at
 

@@ -301,3 +301,29 @@ async def test_a_task_type_with_an_odd_character_is_no_obstacle(sessions: Sessio
     assert held is not None
     await work.end(held, Ended(status=ShadowStatus.COMPLETE, nano=5))
     assert await days(sessions) == (5, 0)
+
+
+class Slices:
+    """A chooser that chooses nothing, and knows what it was asked at a time."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def choose(self, records: Sequence[ExchangeRecord]) -> Sequence[NewShadow]:
+        self.asked.append([record.id for record in records])
+        return ()
+
+    def kept(self, shadows: Sequence[NewShadow], *, dropped: Sequence[NewShadow]) -> None:
+        raise AssertionError("nothing was chosen")
+
+
+async def test_a_batch_of_large_bodies_is_chosen_of_in_slices_and_every_record_once(sessions: Sessions) -> None:
+    large = msgspec.structs.replace(RECORD, request_body=b"x" * 300_000)
+    sent = (RECORD, large, RECORD, RECORD, large, RECORD)
+    batch = [msgspec.structs.replace(record, id=str(number)) for number, record in enumerate(sent)]
+    seen, intake = Slices(), ShadowIntake()
+    intake.attach(seen)
+    async with sessions.write(OPERATOR) as session:
+        await intake.post(session, batch)
+        await intake.post(session, batch[2:4])
+    assert seen.asked == [["0", "1"], ["2", "3", "4"], ["5"], ["2", "3"]]

@@ -6,6 +6,7 @@ and put aside in the claim's own transaction, by one guarded update, so however 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, func, or_, select, true, update
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 10_000
 _AT_ONCE: Final = 200
+_SLICE_BYTES: Final = 256 * 1024  # of bodies that are read at a stretch on the event loop
 _ROW: Final = SHADOWS.c
 _DAY: Final = SHADOW_DAYS.c
 _GONE: Final = {"request_codec": "", "request": None}
@@ -49,8 +51,10 @@ class ShadowIntake:
     async def post(self, session: Session, records: Sequence[ExchangeRecord]) -> None:
         """Keep what is chosen of these, as far as there is room; what is there already stays as it is."""
         chooser = self._chooser
-        chosen = chooser.choose(records) if chooser is not None else ()
-        if chooser is None or not chosen:
+        if chooser is None:
+            return
+        chosen = await _chosen(chooser, records)
+        if not chosen:
             return
         waiting = select(func.count()).select_from(SHADOWS).where(_ROW.finished_ms.is_(None))
         room = max(self._most - int((await session.execute(waiting)).scalar_one()), 0)
@@ -102,7 +106,10 @@ class StoredShadowWork:
         )
         async with self._transaction(OPERATOR, reading=True) as session:
             rows = (await session.execute(asked)).mappings().all()
-            return [Waiting(shadow=shadow_of(session, row), count=row["waiting"]) for row in rows]
+        # Each may be as large as a body may be: they are not decompressed on the event loop.
+        return await asyncio.to_thread(
+            lambda: [Waiting(shadow=shadow_of(session, row), count=row["waiting"]) for row in rows]
+        )
 
     async def claim(
         self, shadow: StoredShadow, worker: str, *, lease_ms: int, nano: int, cap_nano: int | None
@@ -223,6 +230,19 @@ async def _running(session: Session, which: ColumnElement[bool]) -> Sequence[Row
         .limit(_AT_ONCE)
     )
     return (await session.execute(asked.with_for_update())).mappings().all()
+
+
+async def _chosen(chooser: ShadowChooser, records: Sequence[ExchangeRecord]) -> Sequence[NewShadow]:
+    """What is chosen of them; the loop goes on between such as are large, since whole bodies are read for it."""
+    chosen: list[NewShadow] = []
+    start = size = 0
+    for end, record in enumerate(records, 1):
+        size += len(record.request_body)
+        if size > _SLICE_BYTES:
+            chosen += chooser.choose(records[start:end])
+            start, size = end, 0
+            await asyncio.sleep(0)
+    return [*chosen, *chooser.choose(records[start:])] if start else chooser.choose(records)
 
 
 async def _put_aside(session: Session, day: str, shadow: StoredShadow, nano: int, cap: int | None) -> bool:
