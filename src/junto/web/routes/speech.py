@@ -78,7 +78,7 @@ class NewSpeech(BaseModel):
         return in_chapters([(each.title, each.text) for each in self.chapters or ()], most=most)
 
     def submission(self, *, key: str | None, wait: int | None, tiers: Sequence[str]) -> Submission:
-        """The rest of the body in the jobs' own words. Raises InvalidField."""
+        """The rest of the body in the jobs' own words. Raises InvalidField. Computes: call it in a thread."""
         asked = [parse_sensitivity(tier.strip(), param="X-Junto-Sensitivity") for tier in tiers]
         if self.sensitivity is not None:
             asked.append(parse_sensitivity(self.sensitivity))
@@ -127,7 +127,9 @@ async def submit_speech(  # noqa: PLR0917  one parameter a header
     )
     found = _WAIT.search(prefer or "")
     wait = min(int(found[1]), _LONGEST_WAIT) if found else None
-    submission = body.submission(key=idempotency_key, wait=wait, tiers=x_junto_sensitivity or ())
+    submission = await asyncio.to_thread(
+        body.submission, key=idempotency_key, wait=wait, tiers=x_junto_sensitivity or ()
+    )
     accepted = await services.speech_desk.submit(caller, submission, order)
     limits = {name.decode(): value.decode() for name, value in accepted.limits}
     return _answer(accepted.job, order, limits)
