@@ -186,7 +186,7 @@ class Jobs:
             raise Conflict(f"The job is {before.status.value} already.")
         if after.status is Status.RUNNING:
             if not force:
-                raise Conflict("The job is running; ?force=true cancels its upstream call.")
+                raise Conflict("The job is running; ?force=true, on the command line --force, cancels it.")
             await self._news.cancel(job_id)
             after = await self.wait(after, _CANCEL_SECONDS)
         elif after.status is Status.CANCELLED:
