@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from junto.cli.eval_calls import Asking
     from junto.cli.eval_cases import Case
     from junto.cli.eval_figures import Outcome
+    from junto.cli.remote import Junto
 
 _INTERRUPTED: Final = 130  # as shells say it
 _TASK: Final = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")  # what a header carries unchanged
@@ -128,6 +129,22 @@ def names_of(models: str) -> list[str]:
     return names
 
 
+def unknown_of(junto: Junto, names: Iterable[str]) -> list[str]:
+    """What Junto says of those that it has no model for: a slip of the pen is to cost no calls of the others."""
+    from urllib.parse import quote
+
+    from junto.cli.remote import RemoteError
+
+    told = []
+    for name in names:
+        try:
+            junto.get(f"/v1/models/{quote(name, safe='/:')}")
+        except RemoteError as refused:
+            if refused.code == "model_not_found":  # whatever else there is to say, the calls say
+                told.append(str(refused))
+    return told
+
+
 def _read(file: Path) -> list[Case]:
     from junto.cli.eval_cases import BadCases, read_cases
     from junto.cli.output import fail
@@ -156,6 +173,12 @@ def _ask_all(
 
     with junto_at(context, url, key) as junto:
         junto.get("/v1/models")  # so that no Junto, or no key, is told once and not for every case
+        unknown = unknown_of(junto, models)
+    if asking.judge is not None:
+        with junto_at(context, url, asking.judge_key or key) as junto:
+            unknown += unknown_of(junto, [asking.judge])
+    if unknown:
+        fail("\n".join(dict.fromkeys(unknown)))
     screen = run_screen()
 
     def both(outcome: Outcome) -> None:
@@ -189,8 +212,13 @@ def _results(file: Path | None, *, force: bool) -> Iterator[TextIO | None]:
         fail(f"{file} is there already; --force writes over it.")
     except OSError as error:
         fail(f"{file}: {error.strerror or error}")
-    with stream:
-        yield stream
+    try:
+        with stream:
+            yield stream
+    finally:
+        with contextlib.suppress(OSError):
+            if not force and not file.stat().st_size:  # nothing was asked: the next try is not to stumble over it
+                file.unlink()
 
 
 def _teller(outcomes: list[Outcome], results: TextIO | None) -> Callable[[Outcome], None]:

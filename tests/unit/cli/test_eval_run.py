@@ -166,6 +166,17 @@ def test_an_answer_that_is_none_is_a_failure(cases: Path, body: Any) -> None:
     assert "The answer is not one that a chat gives." in result.stderr
 
 
+def test_names_of_nothing_are_told_before_any_call_and_leave_no_file(cases: Path, tmp_path: Path) -> None:
+    def missing(name: str) -> httpx2.Response:
+        return refused(404, "model_not_found", f"There is no model {name!r} here.")
+
+    out = tmp_path / "results.jsonl"
+    fake = FakeJunto({**junto().answers, "/v1/models/b": missing("b"), "/v1/models/m": missing("m")})
+    result = evaluate(fake, cases, "--judge", "m", "--out", str(out))
+    assert (result.exit_code, asked(fake), out.exists()) == (1, [], False)
+    assert result.stderr.splitlines() == ["There is no model 'b' here.", "There is no model 'm' here."]
+
+
 def test_no_junto_is_told_once(cases: Path) -> None:
     result = evaluate(nobody, cases)
     assert (result.exit_code, result.stdout) == (1, "")
