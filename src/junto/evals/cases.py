@@ -9,9 +9,12 @@ import msgspec
 from junto.core.errors import Conflict, InvalidField, NotFound
 from junto.core.sensitivity import parse_sensitivity, strictest
 from junto.evals.jury import Case
+from junto.ports.replays import Terms
 from junto.ports.subjects import Subject, SubjectKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from junto.evals.jury import Asked
     from junto.evals.standing import StandingOf
     from junto.ports.judging import Judgement
@@ -58,15 +61,24 @@ class Cases:
             _check(each)
         if other is not None:
             _check_pair(facts, other)
-        standings = [self._standing(each.client_id, each.subject.tenant_id) for each in both]
-        if any(each.refused for each in standings):
-            raise Conflict("The client whose this is, or its tenant, is disabled: it is not judged.")
-        tiers = [each.tier(facts.sensitivity) for each, facts in zip(standings, both, strict=True)]
+        terms = self._terms(both)
         return Case(
             id=id,
             asked=asked,
             facts=facts,
             other=other,
+            sensitivity=terms.sensitivity,
+            allow_cloud=terms.allow_cloud,
+            terms=lambda: self._terms(both),
+        )
+
+    def _terms(self, both: Sequence[SubjectFacts]) -> Terms:
+        """Under what they may be read by now; raises Conflict."""
+        standings = [self._standing(each.client_id, each.subject.tenant_id) for each in both]
+        if any(each.refused for each in standings):
+            raise Conflict("The client whose this is, or its tenant, is disabled: it is not judged.")
+        tiers = [each.tier(facts.sensitivity) for each, facts in zip(standings, both, strict=True)]
+        return Terms(
             sensitivity=strictest(*map(parse_sensitivity, tiers)).label,
             allow_cloud=all(each.allow_cloud for each in standings),
         )

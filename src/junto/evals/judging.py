@@ -195,6 +195,7 @@ def _chat(case: Case, request: ChatRequest, deadline_s: float) -> ChatReplay:
         task_type=case.facts.task_type,
         parent_id=case.facts.subject.id,
         deadline_s=deadline_s,
+        terms=case.terms,
     )
 
 

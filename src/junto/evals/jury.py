@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -11,6 +12,7 @@ from junto.core.money import usd_from_nano
 from junto.evals.rubrics import Rubric
 from junto.evals.verdicts import Mark, majority_of, panel_of, quorum_of
 from junto.ports.judging import Decision, Mode, Status
+from junto.ports.replays import Terms
 from junto.ports.scores import Winner
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One answer, or a pair of them, that is judged, under the strictest tier of what is read.
 
-    `allow_cloud` is the consent, as of now, of the clients whose they are.
+    `allow_cloud` is the consent, as of now, of the clients whose they are; `terms` gives both anew.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     other: SubjectFacts | None = None
     sensitivity: str
     allow_cloud: bool = False
+    terms: Callable[[], Terms] | None = None
 
     @property
     def both(self) -> tuple[SubjectFacts, ...]:

@@ -107,7 +107,7 @@ class PipelineReplays:
             left = until - self._clock.monotonic()
             if left <= 0:
                 raise GaveWay(_GAVE_WAY)
-            replay = self.replay_of(msgspec.structs.replace(chat, deadline_s=left))
+            replay = self.replay_of(msgspec.structs.replace(chat.by_now, deadline_s=left))
             prospect = self.prospect(replay)
             if prospect.refusal is not None:
                 raise prospect.refusal

@@ -6,8 +6,9 @@ the moment real work would wait for them. The gateway implements this (gateway/r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -15,10 +16,6 @@ from junto.core.chat import ChatRequest, ToolCall
 from junto.core.errors import JuntoError
 from junto.core.exchange import ExchangeRecord
 from junto.core.usage import Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 type OnRecord = Callable[[ExchangeRecord], None]
 
@@ -57,8 +54,19 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: float = 600.0
 
 
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """Under what a client's content may be read."""
+
+    sensitivity: str
+    allow_cloud: bool
+
+
 class ChatReplay(msgspec.Struct, frozen=True, kw_only=True):
-    """A request in canonical form, with its model in it; the rest as in Replay."""
+    """A request in canonical form, with its model in it; the rest as in Replay.
+
+    `terms` gives what holds by now, and is asked before each try: consent may be withdrawn while this waits. It raises a JuntoError
+    where the content may not be read any more.
+    """
 
     request: ChatRequest
     purpose: Purpose
@@ -68,6 +76,15 @@ class ChatReplay(msgspec.Struct, frozen=True, kw_only=True):
     task_type: str = ""
     parent_id: str = ""
     deadline_s: float = 600.0
+    terms: Callable[[], Terms] | None = None
+
+    @property
+    def by_now(self) -> ChatReplay:
+        """The same under what holds by now."""
+        if self.terms is None:
+            return self
+        terms = self.terms()
+        return msgspec.structs.replace(self, sensitivity=terms.sensitivity, allow_cloud=terms.allow_cloud)
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):

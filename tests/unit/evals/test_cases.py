@@ -17,6 +17,7 @@ from junto.evals.jury import Asked, Opinion, decide
 from junto.evals.standing import Standing
 from junto.evals.verdicts import Mark
 from junto.ports.judging import Mode
+from junto.ports.replays import Terms
 from junto.ports.scores import NewScore, NewVerdict, Via, Winner
 from junto.ports.subjects import Said, Subject, SubjectFacts, SubjectKind
 from tests.unit.evals.bench import case, facts
@@ -61,6 +62,19 @@ async def test_the_tier_is_the_strictest_of_what_is_read_and_of_what_counts_now(
     assert (await cases(*both, cli_1=raised).of("jdg_1", ASKED, ONE)).sensitivity == "confidential"
     strict = await cases(*both, cli_2=Standing(allow_cloud=False)).of("jdg_1", ASKED, ONE, OTHER)
     assert not strict.allow_cloud
+
+
+async def test_what_a_client_changes_while_its_case_is_judged_holds_for_the_next_question() -> None:
+    standings = {"cli_1": Standing(allow_cloud=True)}
+    subjects = KnownSubjects([facts(sensitivity="internal")])
+    made = await Cases(subjects, lambda client_id, _: standings[client_id]).of("jdg_1", ASKED, ONE)
+    assert made.terms is not None
+    assert made.terms() == Terms(sensitivity="internal", allow_cloud=True)
+    standings["cli_1"] = Standing(allow_cloud=False, floor=Sensitivity.CONFIDENTIAL)
+    assert made.terms() == Terms(sensitivity="confidential", allow_cloud=False)
+    standings["cli_1"] = Standing(refused=True)
+    with pytest.raises(Conflict):
+        made.terms()
 
 
 @pytest.mark.parametrize(

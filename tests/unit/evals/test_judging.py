@@ -14,7 +14,7 @@ from junto.evals.judging import Judged, SameFamily
 from junto.evals.jury import check
 from junto.evals.rubrics import Rubric
 from junto.ports.judging import Mode, Status
-from junto.ports.replays import GaveWay, Purpose
+from junto.ports.replays import GaveWay, Purpose, Terms
 from tests.unit.evals.bench import CUT, ScriptedReplays, case, facts, judging, words
 
 if TYPE_CHECKING:
@@ -63,6 +63,16 @@ async def test_nonsense_is_asked_for_once_more_and_says_what_was_wrong() -> None
     again = words(replays.asked[1].request)
     assert "Great answer!" in again
     assert "The answer is no JSON object." in again
+
+
+async def test_every_question_is_put_under_what_the_client_allows_by_then() -> None:
+    replays = ScriptedReplays({"alpha-7b": ["Great answer!", mark(3)]})
+
+    def terms() -> Terms:
+        return Terms(sensitivity="internal", allow_cloud=False)
+
+    await judging(replays).judge(msgspec.structs.replace(case("alpha-7b"), terms=terms), deadline_s=5)
+    assert [asked.terms for asked in replays.asked] == [terms, terms]
 
 
 async def test_a_judge_that_answers_nonsense_twice_fails_with_its_reason_and_no_number() -> None:

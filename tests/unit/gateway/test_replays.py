@@ -15,7 +15,7 @@ from junto.core.sensitivity import Locality, Sensitivity
 from junto.core.usage import Usage
 from junto.dialects import anthropic, native, ollama, openai
 from junto.gateway.replays import PipelineReplays
-from junto.ports.replays import ChatReplay, GaveWay, Purpose, Replay
+from junto.ports.replays import ChatReplay, GaveWay, Purpose, Replay, Terms
 from junto.providers.fake import Fake, Step, saying
 from tests.unit.gateway.many_backends import Backend, ManyBackends
 from tests.unit.gateway.one_backend import MODEL, OneBackend
@@ -206,6 +206,26 @@ async def test_confidential_content_goes_to_no_cloud_whatever_its_client_allows(
         assert isinstance(replays.prospect(replay).refusal, NotServable)
         with pytest.raises(NotServable):
             await replays.run(replay)
+
+
+async def test_consent_that_is_withdrawn_while_a_judges_question_waits_holds_for_it() -> None:
+    sky = Backend(name="sky", locality=Locality.CLOUD, models={"m": "m"}, steps=(SAYING,))
+    gateway = ManyBackends([sky], groups={}, fallbacks={}, default=Sensitivity.PUBLIC)
+    replays = PipelineReplays(
+        gateway.pipeline, gateway.pipeline._current, wires=WIRES, clock=gateway.clock, make_id=lambda: "req_1"
+    )
+    request = ChatRequest(model="m", messages=(Message(Role.USER, (Text("Judge."),)),))
+    allowed = ChatReplay(
+        request=request, purpose=Purpose.JUDGE, tenant_id="t", sensitivity="internal", allow_cloud=True
+    )
+    assert (await replays.chat(allowed)).backend == "sky"
+    for by_now in (
+        Terms(sensitivity="internal", allow_cloud=False),
+        Terms(sensitivity="confidential", allow_cloud=True),
+    ):
+        withdrawn = msgspec.structs.replace(allowed, terms=lambda by_now=by_now: by_now)
+        with pytest.raises(NotServable):
+            await replays.chat(withdrawn)
 
 
 async def test_a_judges_question_waits_for_its_turn() -> None:
