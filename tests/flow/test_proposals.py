@@ -204,7 +204,6 @@ def test_a_rejected_candidate_begins_anew(small_firm: Firm) -> None:
     proposal = small_firm.proposed()
     rejected = small_firm.done("POST", f"/eval/proposals/{proposal}/reject", {"reason": "too curt"})
     assert (rejected["status"], rejected["reason"]) == ("rejected", "too curt")
-    small_firm.route(notes="another version")
     small_firm.look()
     assert small_firm.proposals(status="open") == []
     assert "0 requests" in small_firm.missing()["scores"]

@@ -100,27 +100,29 @@ class Promoting:
 
     async def _candidates(self, route: Route) -> None:
         for trio in trios_of(route):
-            proposal = await self._store.of_version(trio, route.version)
-            if proposal is not None and proposal.status is not ProposalStatus.OPEN:
-                continue  # it was decided about it in this version of the route
             weighed = await self._proposals.weigh(route, trio)
-            proposal = await self._proposed(proposal, weighed)
+            proposal = await self._proposed(weighed)
             if proposal is not None and weighed.cleared and route.gate.auto is not Auto.OFF:
                 await self._begin(proposal, route)
                 return
 
-    async def _proposed(self, proposal: Proposal | None, weighed: Weighed) -> Proposal | None:
-        """The open proposal with what is known now, made where there is none yet and the gate is cleared."""
-        if proposal is not None:
+    async def _proposed(self, weighed: Weighed) -> Proposal | None:
+        """The open proposal with what is known now, made where there is none and the gate is cleared."""
+        trio, version = weighed.trio, weighed.route_version
+        proposal = await self._store.of_version(trio, version)
+        if proposal is not None and proposal.status is ProposalStatus.OPEN:
             await self._note(proposal, weighed)
             return proposal
         if not weighed.cleared:
             return None
-        trio, version = weighed.trio, weighed.route_version
-        new = NewProposal(id=self._make_id(), trio=trio, route_version=version, evidence=weighed.document)
+        # Was it decided about since it was weighed, there is one after as many decisions, and no other is made.
+        new = NewProposal(
+            id=self._make_id(), trio=trio, route_version=version, evidence=weighed.document, tried=weighed.tried
+        )
         if await self._store.add(new):
             self._tell("proposals.made", trio, version=version)
-        return await self._store.of_version(trio, version)
+        made = await self._store.of_version(trio, version)
+        return made if made is not None and made.status is ProposalStatus.OPEN else None
 
     async def _begin(self, proposal: Proposal, route: Route) -> None:
         share = route.gate.canary_share

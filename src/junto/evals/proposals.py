@@ -40,10 +40,11 @@ _VERSIONS = 200  # how far back a route's history is looked at
 
 
 class Weighed(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a candidate now, and whether it clears the gate."""
+    """What is known of a candidate now, and whether it clears the gate. `tried`: how often it was decided about it before."""
 
     trio: Trio
     route_version: int
+    tried: int
     cleared: bool
     document: dict[str, Any]
     seen: Evidence
@@ -97,7 +98,14 @@ class Proposals:
         # Some milliseconds of arithmetic: beside the event loop, which others wait for.
         examined = await asyncio.to_thread(examine, route.gate, seen, level=level, refusal=refusal)
         document = shown(route.gate, seen, examined, level=level, since_ms=since)
-        return Weighed(trio=trio, route_version=route.version, cleared=examined.cleared, document=document, seen=seen)
+        return Weighed(
+            trio=trio,
+            route_version=route.version,
+            tried=past.times,
+            cleared=examined.cleared,
+            document=document,
+            seen=seen,
+        )
 
     async def accept(self, proposal_id: str, *, author: str, canary_share: float | None = None) -> Proposal:
         """Let the candidate take the route over, or a share of its requests; raises NotFound, and Conflict where that is over."""

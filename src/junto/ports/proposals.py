@@ -38,12 +38,16 @@ class Trio(msgspec.Struct, frozen=True):
 
 
 class NewProposal(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal to be written down; `route_version` is the version that it would change, `evidence` figures as plain JSON values."""
+    """A proposal to be written down; `route_version` is the version that it would change, `evidence` figures as plain JSON values.
+
+    `tried` is how often it was decided about that candidate before: whoever was rejected may be proposed again for the same version.
+    """
 
     id: str
     trio: Trio
     route_version: int
     evidence: dict[str, Any]
+    tried: int = 0
     status: ProposalStatus = ProposalStatus.OPEN
     reason: str = ""
     new_version: int = 0
@@ -79,13 +83,13 @@ class ProposalStore(Protocol):
     """Keeps proposals; they are the operator's. All raise core.errors.Overloaded while the database is away."""
 
     async def add(self, proposal: NewProposal) -> bool:
-        """Write it down; False where that version of the route has one of that trio."""
+        """Write it down; False where that version of the route has one of that trio after as many decisions."""
 
     async def find(self, proposal_id: str) -> Proposal | None:
         """One proposal."""
 
     async def of_version(self, trio: Trio, route_version: int) -> Proposal | None:
-        """The proposal of that trio for that version of the route."""
+        """The latest proposal of that trio for that version of the route."""
 
     async def live(self) -> Sequence[Proposal]:
         """All that are open or in a canary, oldest first."""

@@ -78,10 +78,22 @@ async def test_a_proposal_is_kept_as_it_was_made(sessions: Sessions) -> None:
     assert (found.trio, found.route_version, found.status) == (TRIO, 1, ProposalStatus.OPEN)
     assert found.evidence == {"pairs": 30, "note": "größer"}
     assert (found.decided_by, found.decided_ms, found.new_version) == ("", None, 0)
-    assert found.created_ms == found.updated_ms > 0
+    assert 0 < found.created_ms <= found.updated_ms  # a statement may ask the clock twice
     assert await store.of_version(TRIO, 1) == found
     assert await store.of_version(TRIO, 2) is None
     assert await store.find("prp_2") is None
+
+
+async def test_after_each_decision_a_version_of_a_route_may_have_another_one(sessions: Sessions) -> None:
+    store = StoredProposals(sessions)
+    await store.add(new("prp_1"))
+    (first,) = await store.live()
+    await store.change(first, Change(status=ProposalStatus.REJECTED))
+    assert not await store.add(new("prp_2"))
+    assert await store.add(new("prp_3", tried=1))
+    latest = await store.of_version(TRIO, 1)
+    assert latest is not None
+    assert (latest.id, latest.tried) == ("prp_3", 1)
 
 
 async def test_a_version_of_a_route_has_one_proposal_of_a_trio_whoever_is_first(sessions: Sessions) -> None:

@@ -16,7 +16,7 @@ from junto.core.sensitivity import Sensitivity
 from junto.evals.gate import Arm, Evidence
 from junto.evals.promoting import Promoting
 from junto.evals.proposals import Proposals
-from junto.ports.proposals import DECIDED, LIVE, Past, Proposal, ProposalStatus
+from junto.ports.proposals import DECIDED, LIVE, NewProposal, Past, Proposal, ProposalStatus
 from junto.ports.routes import RouteVersion
 from junto.routing.evidence import Auto, EvidenceGate
 from junto.routing.routes import Route, ShadowModel
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from junto.evals.weighing import Weigher
-    from junto.ports.proposals import Change, NewProposal, Trio
+    from junto.ports.proposals import Change, Trio
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +80,8 @@ class StoredProposals:
         self.dies = False  # at the next change, as a process would
 
     async def add(self, proposal: NewProposal) -> bool:
-        if await self.of_version(proposal.trio, proposal.route_version) is not None:
+        key = (proposal.trio, proposal.route_version, proposal.tried)
+        if any((one.trio, one.route_version, one.tried) == key for one in self.kept.values()):
             return False
         fields = {name: getattr(proposal, name) for name in proposal.__struct_fields__}
         self.kept[proposal.id] = Proposal(**fields, decided_by="", created_ms=1, updated_ms=1, decided_ms=None)
@@ -90,8 +91,8 @@ class StoredProposals:
         return self.kept.get(proposal_id)
 
     async def of_version(self, trio: Trio, route_version: int) -> Proposal | None:
-        its = (one for one in self.kept.values() if (one.trio, one.route_version) == (trio, route_version))
-        return next(its, None)
+        its = [one for one in self.kept.values() if (one.trio, one.route_version) == (trio, route_version)]
+        return max(its, key=lambda one: one.tried, default=None)
 
     async def live(self) -> Sequence[Proposal]:
         return [one for one in self.kept.values() if one.status in LIVE]
@@ -259,6 +260,34 @@ async def test_each_further_try_of_a_candidate_needs_more_and_so_does_each_furth
     await office.proposals.reject("prp_1", author="ada")
     again = await office.proposals.candidates("mail")
     assert again[0].document["level"] == pytest.approx(0.05 / 2 * 0.16)
+
+
+async def test_a_rejected_candidate_is_proposed_again_for_the_same_version_when_it_clears_the_gate_anew() -> None:
+    office = Office()
+    await office.route()
+    office.known.seen["cheap"] = GOOD
+    await office.node().look()
+    await office.proposals.reject("prp_1", author="ada")
+    office.known.seen["cheap"] = NOTHING
+    await office.node().look()
+    assert office.states == ["rejected"]
+    office.known.seen["cheap"] = GOOD
+    await asyncio.gather(*(office.node().look() for _ in range(3)))
+    assert office.states == ["rejected", "open"]
+    assert office.known.asked[-1] == 77_000  # what came since it was rejected
+    assert [one.tried for one in office.store.kept.values()] == [0, 1]
+
+
+async def test_what_was_weighed_before_a_rejection_makes_no_new_proposal() -> None:
+    office = Office()
+    await office.route(Auto.CANARY)
+    office.known.seen["cheap"] = GOOD
+    (weighed,) = await office.proposals.candidates("mail")
+    new = NewProposal(id="prp_0", trio=weighed.trio, route_version=weighed.route_version, evidence={})
+    await office.store.add(new)
+    await office.proposals.reject("prp_0", author="ada")
+    assert await office.node()._proposed(weighed) is None
+    assert office.states == ["rejected"]
 
 
 async def test_a_node_that_dies_between_route_and_proposal_leaves_nothing_half_done() -> None:

@@ -46,6 +46,7 @@ class StoredProposals:
                     incumbent=proposal.trio.incumbent,
                     candidate=proposal.trio.candidate,
                     route_version=proposal.route_version,
+                    tried=proposal.tried,
                     status=proposal.status.value,
                     evidence=_json(proposal.evidence),
                     reason=proposal.reason,
@@ -63,7 +64,8 @@ class StoredProposals:
         return await self._first(select(PROPOSALS).where(_ROW.id == proposal_id))
 
     async def of_version(self, trio: Trio, route_version: int) -> Proposal | None:
-        return await self._first(select(PROPOSALS).where(_is(trio), _ROW.route_version == route_version))
+        of_it = select(PROPOSALS).where(_is(trio), _ROW.route_version == route_version)
+        return await self._first(of_it.order_by(_ROW.tried.desc()).limit(1))
 
     async def live(self) -> Sequence[Proposal]:
         return await self._all(select(PROPOSALS).where(_ROW.status.in_(LIVE)).order_by(_ROW.id))
@@ -207,6 +209,7 @@ def _proposal(row: RowMapping) -> Proposal:
         id=row["id"],
         trio=Trio(row["task_type"], row["incumbent"], row["candidate"]),
         route_version=row["route_version"],
+        tried=row["tried"],
         status=ProposalStatus(row["status"]),
         evidence=_EVIDENCE.decode(row["evidence"]),
         reason=row["reason"],

@@ -227,6 +227,7 @@ PROPOSALS = Table(
     text("incumbent"),
     text("candidate"),
     count("route_version"),  # that it would change
+    count("tried"),  # how often it was decided about that candidate before
     text("status"),  # open | accepted | canary | rejected | superseded | stopped
     text("evidence"),  # JSON, figures only
     text("reason"),  # of the latest change of its status
@@ -236,6 +237,6 @@ PROPOSALS = Table(
     count("updated_ms"),
     maybe_count("decided_ms"),
     PrimaryKeyConstraint("id"),
-    UniqueConstraint("task_type", "incumbent", "candidate", "route_version"),
+    UniqueConstraint("task_type", "incumbent", "candidate", "route_version", "tried"),
     Index("ix_proposals_task", "task_type", "id"),
 )

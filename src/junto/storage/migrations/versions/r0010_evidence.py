@@ -247,6 +247,7 @@ def _figures() -> None:
         sa.Column("incumbent", sa.Text, nullable=False),
         sa.Column("candidate", sa.Text, nullable=False),
         sa.Column("route_version", sa.BigInteger, nullable=False),
+        sa.Column("tried", sa.BigInteger, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("evidence", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
@@ -261,7 +262,8 @@ def _figures() -> None:
             "incumbent",
             "candidate",
             "route_version",
-            name="uq_proposals_task_type_incumbent_candidate_route_version",
+            "tried",
+            name="uq_proposals_task_type_incumbent_candidate_route_version_tried",
         ),
     )
     op.create_index("ix_proposals_task", "proposals", ["task_type", "id"])
