@@ -93,6 +93,9 @@ class Shadowing:
         for running in self._running:
             running.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        if task is not None:
+            with contextlib.suppress(Overloaded):
+                await self._work.release(self._worker)  # one that was being claimed just then
 
     def wake(self) -> None:
         """Look soon."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from junto.core.exchange import ExchangeRecord, Outcome
+from junto.core.periods import day_of
 from junto.core.secret import Secret
 from junto.ports.shadows import CapReached, Claim, Ended, NewShadow, ShadowQuery, ShadowStatus, StoredShadow, Why
 from junto.storage.repositories.shadows import ShadowIntake, StoredShadowWork, purge_shadows
@@ -251,8 +252,16 @@ async def test_old_ones_are_deleted_and_for_ever_is_for_ever(sessions: Sessions)
         await session.execute(
             update(SHADOWS).where(SHADOWS.c.id == "shd_0001").values(created_ms=session.now_ms - 30 * DAY - 1000)
         )
+        days = [
+            day_of(int((await session.execute(select(session.now_ms))).scalar_one()) - age * DAY) for age in (0, 40)
+        ]
+        for day in days:
+            spent = {"day": day, "task_type": "mail", "model": "rival", "spent_nano": 5, "held_nano": 0}
+            await session.execute(insert(SHADOW_DAYS).values(spent))
     assert await purge_shadows(sessions, None)(limit=10) == 0
     assert await purge_shadows(sessions, 30)(limit=10) == 1
+    async with sessions.read(OPERATOR) as session:
+        assert (await session.execute(select(SHADOW_DAYS.c.day))).scalars().all() == days[:1]
     assert [each["id"] for each in await StoredShadowPages(sessions).page(ShadowQuery())] == ["shd_0002"]
 
 

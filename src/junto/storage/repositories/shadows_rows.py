@@ -9,13 +9,13 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from junto.core.money import usd_from_nano
-from junto.core.periods import DAY_MS
+from junto.core.periods import DAY_MS, day_of
 from junto.ports.shadows import StoredShadow
 from junto.storage.bodies import Packed
 from junto.storage.folding import readable
 from junto.storage.repositories.jobs_rows import Transactions, unpacked
 from junto.storage.sessions import OPERATOR
-from junto.storage.tables.evals import SHADOWS
+from junto.storage.tables.evals import SHADOW_DAYS, SHADOWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,14 +93,12 @@ class StoredShadowPages:
 
 
 async def delete_old(sessions: Sessions, *, days: int, limit: int) -> int:
-    """Delete at most so many that are older than that; how many went."""
+    """Delete at most so many that are older than that; how many went. What their days have spent goes as well."""
     async with sessions.write(OPERATOR) as session:
-        oldest = (
-            select(_ROW.id)
-            .where(_ROW.created_ms < session.now_ms - days * DAY_MS)
-            .order_by(_ROW.created_ms)
-            .limit(limit)
-        )
+        now = int((await session.execute(select(session.now_ms))).scalar_one())
+        # A day longer, since one may be open still that was kept just before midnight.
+        await session.execute(delete(SHADOW_DAYS).where(SHADOW_DAYS.c.day < day_of(now - (days + 1) * DAY_MS)))
+        oldest = select(_ROW.id).where(_ROW.created_ms < now - days * DAY_MS).order_by(_ROW.created_ms).limit(limit)
         ids = list((await session.execute(oldest)).scalars())
         if not ids:
             return 0
