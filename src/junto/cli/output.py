@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
 _WIDE = 400  # columns where there is no terminal: lines of a pipe are not folded
 # All controls but tab and line feed; then what turns the order of what is shown round, so that a text reads as another one.
@@ -41,16 +42,33 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, numbers: tuple[str, ...] = ()) -> None:
     """Rows under headings; the columns named in `numbers` are aligned to the right."""
+    out = console()
+    out.print(table_for(out, columns, rows, numbers=numbers))
+
+
+def table_for(
+    out: Console, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, numbers: tuple[str, ...] = ()
+) -> Table:
+    """The table as that console has room for it.
+
+    Where it is narrow, columns stand closer together, and the first one, by which a row is asked for, stays whole.
+    """
     from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    longest = max((cell_len(row[0]) for row in rows), default=0)
+    for number, column in enumerate(columns):
+        stays = not number and longest <= out.width // 2
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold", no_wrap=stays)
     for row in rows:
         table.add_row(*(Text(harmless(cell)) for cell in row))
-    console().print(table)
+    if Measurement.get(out, out.options.update(width=_WIDE), table).maximum > out.width:
+        table.padding = (0, 0)
+    return table
 
 
 def short_usd(amount: str) -> str:

@@ -1,10 +1,13 @@
 """`models`, `route explain`, `responses`, `version`: tables for people, JSON for programs."""
 
+import io
 import json
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from junto.cli.output import table_for
 from tests.unit.cli.running import FakeJunto, refused, run, said
 
 MODEL = {
@@ -228,3 +231,21 @@ def test_version() -> None:
 def test_help(args: list[str]) -> None:
     """Every level explains itself."""
     assert run(FakeJunto({}), *args).exit_code == 0
+
+
+def test_a_narrow_terminal_shows_a_rows_name_whole_and_no_cell_is_lost() -> None:
+    columns = ("job", "status", "task", "sensitivity", "model")
+    row = ("job_1a1ff376788da037ceded19b", "cancelled", "email_classification", "internal", "rack/smollm2:135m")
+    out = Console(file=io.StringIO(), width=64)
+    out.print(table_for(out, columns, [row]))
+    shown = out.file.getvalue()  # type: ignore[attr-defined]
+    assert row[0] in shown
+    assert max(len(line) for line in shown.splitlines()) <= 64
+    printed = "".join(shown.split()).replace("─", "")
+    assert sorted(printed) == sorted("".join((*columns, *row)))
+
+
+def test_a_wide_terminal_has_columns_apart() -> None:
+    out = Console(file=io.StringIO(), width=80)
+    out.print(table_for(out, ("a", "b"), [("one", "two")]))
+    assert "one   two" in out.file.getvalue()  # type: ignore[attr-defined]
