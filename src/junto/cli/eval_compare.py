@@ -105,11 +105,16 @@ def _shadow(one: Mapping[str, Any]) -> tuple[str, ...]:
         one["task_type"],
         one["sensitivity"],
         one["production_model"],
-        one["model_used"] or one["model"],
+        _candidate(one["model"], one["model_used"]),
         status,
         *(str(one[name]) for name in ("tokens_in", "tokens_out", "latency_ms")),
         _usd(one["cost_usd"]),
     )
+
+
+def _candidate(asked: str, answered: str) -> str:
+    """As the route names it; and who answered, where that is somebody of a group."""
+    return asked if asked.endswith(answered) else f"{asked} ({answered})"
 
 
 def _number(value: float | None) -> str:

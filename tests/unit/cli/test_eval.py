@@ -108,6 +108,15 @@ def test_shadows_are_listed_with_why_they_were_dropped() -> None:
     assert dict(fake.asked[0].url.params) == {"task_type": "mail", "status": "dropped", "limit": "1"}
 
 
+def test_a_groups_shadow_says_who_of_it_answered() -> None:
+    group = {**SHADOW, "model": "fast", "model_used": "small"}
+    pinned = {**SHADOW, "model": "desk/small", "model_used": "small"}
+    fake = FakeJunto({"/eval/shadows": said({"shadows": [group, pinned], "next": None})})
+    _, first, second = words(evaluate(fake, "shadows").stdout)
+    assert " big fast (small) dropped" in first
+    assert " big desk/small dropped" in second
+
+
 def test_no_shadow_says_where_they_come_from() -> None:
     assert (
         "shadow_models" in evaluate(FakeJunto({"/eval/shadows": said({"shadows": [], "next": None})}), "shadows").stdout
