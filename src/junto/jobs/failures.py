@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from junto.core.errors import AllBackendsDown, JuntoError, Misconfigured, Overloaded, RateLimited, UpstreamFailed
+from junto.core.errors import (
+    AllBackendsDown,
+    JuntoError,
+    Misconfigured,
+    NotServable,
+    Overloaded,
+    RateLimited,
+    UpstreamFailed,
+)
 from junto.jobs.model import retry_delay_ms
 from junto.jobs.request import decode_request
 
@@ -95,8 +103,8 @@ def static(error: JuntoError, *, attempt: int, max_attempts: int, jitter: float)
 def usual(claim: Claim, error: JuntoError, jitter: float) -> Step:
     """The static rules for a claim; the route's fallback takes its turn with the model that was meant to answer."""
     step = static(error, attempt=claim.attempt, max_attempts=claim.job.max_attempts, jitter=jitter)
-    if isinstance(error, Misconfigured):
-        return _elsewhere(claim, jitter) or step
+    if isinstance(error, Misconfigured | NotServable):
+        return _elsewhere(claim, error, jitter) or step
     if isinstance(step, GiveUp):
         return step
     request = decode_request(claim.job.request)
@@ -107,10 +115,13 @@ def usual(claim: Claim, error: JuntoError, jitter: float) -> Step:
     return msgspec.structs.replace(step, model=request.model)
 
 
-def _elsewhere(claim: Claim, jitter: float) -> RetryLater | None:
-    """The other one of the job's two models, where nothing but an operator helps this one; None where the same is true of that."""
+def _elsewhere(claim: Claim, error: JuntoError, jitter: float) -> RetryLater | None:
+    """The other one of the job's two models, where this one may not see the job, or nothing but an operator helps it.
+
+    None where the same is true of that one. A canary in the cloud is no reason to refuse what the preferred model may see.
+    """
     job, request = claim.job, decode_request(claim.job.request)
-    if not request.fallback or claim.attempt >= job.max_attempts or job.error_code == Misconfigured.code:
+    if not request.fallback or claim.attempt >= job.max_attempts or job.error_code == error.code:
         return None
     if job.model == request.model:
         return RetryLater(delay_ms=0, model=request.fallback)

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from junto.core.completion import Completion
-from junto.core.errors import JuntoError, Misconfigured
+from junto.core.errors import JuntoError, Misconfigured, NotServable
 from junto.core.sensitivity import Sensitivity
 from junto.dialects import openai
 from junto.gateway.exchange import Arrival
@@ -93,7 +93,8 @@ class Triage:
 
     async def after(self, claim: Claim, error: JuntoError) -> Step:
         by_rule = usual(claim, error, self._jitter())
-        if isinstance(by_rule, GiveUp) or isinstance(error, Misconfigured) or claim.job.kind is not Kind.CHAT:
+        is_settled = isinstance(by_rule, GiveUp) or isinstance(error, Misconfigured | NotServable)
+        if is_settled or claim.job.kind is not Kind.CHAT:
             return by_rule  # there is nothing to choose
         facts = facts_of(claim, error)
         began = self._clock.monotonic()

@@ -73,8 +73,11 @@ def test_where_no_model_was_reached_the_attempt_does_not_count(reasons: list[str
     assert isinstance(last, GiveUp)
 
 
-def test_what_only_an_operator_can_mend_leaves_the_jobs_other_model_and_when_that_is_no_better_nothing() -> None:
-    wrong = Misconfigured("x", reasons=["a/m: credentials"])
+@pytest.mark.parametrize("wrong", [Misconfigured("x", reasons=["a/m: credentials"]), NotServable("x")])
+def test_what_only_an_operator_can_mend_leaves_the_jobs_other_model_and_when_that_is_no_better_nothing(
+    wrong: JuntoError,
+) -> None:
+    """As does a model that may not see the job: a canary in the cloud is no reason to refuse what the preferred model may see."""
     meant = a_claim(model="fast", fallback="quality")
     assert usual(meant, wrong, 0.0) == RetryLater(delay_ms=0, model="quality")
     other = a_claim(model="fast", fallback="quality", runs_under="quality", attempt=2)
@@ -86,10 +89,11 @@ def test_what_only_an_operator_can_mend_leaves_the_jobs_other_model_and_when_tha
     assert isinstance(usual(a_claim(), wrong, 0.0), GiveUp)
 
 
-async def test_a_triage_is_not_asked_about_what_only_an_operator_can_mend() -> None:
+@pytest.mark.parametrize("wrong", [Misconfigured("x"), NotServable("x")])
+async def test_a_triage_is_not_asked_about_what_only_an_operator_can_mend(wrong: JuntoError) -> None:
     handling, store, provider = triage('{"decision": "retry"}')
     claim = a_claim(model="fast", fallback="quality")
-    assert await handling.after(claim, Misconfigured("x")) == RetryLater(delay_ms=0, model="quality")
+    assert await handling.after(claim, wrong) == RetryLater(delay_ms=0, model="quality")
     assert store.decisions == []
     assert not provider.replies
 
