@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from junto.bootstrap.agent_jobs import AgentOptions, open_handler
 from junto.bootstrap.channels import open_channels
 from junto.bootstrap.clock import SystemClock
-from junto.bootstrap.datasets import datasets_of
 from junto.bootstrap.evals import EvalOptions, EvalParts, open_evals
-from junto.bootstrap.evidence import open_evidence
+from junto.bootstrap.evidence import evidence_of
 from junto.bootstrap.ids import id_maker
 from junto.bootstrap.jobs import JobOptions, JobParts, admitting, open_jobs, works_here
 from junto.bootstrap.node import Given, open_node
@@ -179,7 +178,5 @@ def _web_services(  # noqa: PLR0917  what it is made of
         channels=channels.endpoints(node, given, handler.accept, id_maker(given.clock)),
         visitors=chat.visitors,
         chat=chat.sockets,
-        evals=evals.services,
-        evidence=open_evidence(settings, storage.sessions, given.clock),
-        datasets=datasets_of(node, given.clock),
+        evidence=evidence_of(settings, node, given.clock, evals),
     )

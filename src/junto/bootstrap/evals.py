@@ -1,6 +1,6 @@
-"""Puts evidence together: replays over this node's pipeline, the shadows of real traffic, and whoever reads and judges them.
+"""Puts together what works on evidence in the background: replays over this node's pipeline, shadows, judges, proposals.
 
-Each piece has a section; what the doors use of them is `EvalServices`.
+What the doors use of it is put together in bootstrap/evidence.py.
 """
 
 from __future__ import annotations
@@ -22,10 +22,8 @@ from junto.gateway.replays import PipelineReplays
 from junto.storage.folding import answer_folder
 from junto.storage.repositories.scores import StoredScores
 from junto.storage.repositories.shadows import StoredShadowWork
-from junto.storage.repositories.shadows_rows import StoredShadowPages
 from junto.storage.repositories.subjects import StoredSubjects
 from junto.telemetry.shadows import ShadowMetrics
-from junto.web.eval_services import EvalServices
 from junto.web.wires import INFERENCE
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ class EvalOptions:
 class EvalParts:
     """What the doors use, and what tests look at."""
 
-    services: EvalServices
+    judges: Judges
     replays: PipelineReplays
     standing: StandingOf
     shadowing: Shadowing
@@ -70,9 +68,7 @@ async def open_evals(
     judges = _open_judges(given, node, stack, replays, standing, options.judges)
     proposals = open_proposals(given, node, stack, every=options.proposals_every)
     return EvalParts(
-        services=EvalServices(
-            shadows=StoredShadowPages(node.storage.sessions), proposals=proposals.proposals, judges=judges
-        ),
+        judges=judges,
         replays=replays,
         standing=standing,
         shadowing=shadowing,

@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from junto.catalog.tasks import Routes
     from junto.core.secret import Secret
     from junto.council.library import CouncilLibrary
-    from junto.evals.compare import Comparison
-    from junto.evals.exporting import Datasets
-    from junto.evals.links import Links
-    from junto.evals.review import Review
-    from junto.evals.scoring import Scoring
     from junto.gateway.heartbeat import Heartbeats
     from junto.gateway.loading import Loader
     from junto.gateway.permit import Permit
@@ -34,13 +29,10 @@ if TYPE_CHECKING:
     from junto.jobs.service import Accepted, Jobs
     from junto.jobs.submission import Submission
     from junto.ports.clock import Clock
-    from junto.ports.figures import FigureStore
     from junto.ports.money import MoneyStore
     from junto.ports.observer import RefusalObserver
     from junto.ports.routes import RecordedTraffic
-    from junto.ports.scores import ScoreStore
     from junto.ports.stores import ExchangeStore, Recorder
-    from junto.ports.subjects import SubjectStore
     from junto.ports.summaries import SummaryStore
     from junto.ports.webhooks import WebhookStore
     from junto.prompts.library import PromptLibrary
@@ -48,7 +40,7 @@ if TYPE_CHECKING:
     from junto.speech.order import Order
     from junto.speech.speaker import SpeechService
     from junto.web.asgi import App
-    from junto.web.eval_services import EvalServices
+    from junto.web.evidence import Evidence
     from junto.web.outbox import Outbox
 
 
@@ -65,19 +57,6 @@ class Build:
 
     version: str
     git_sha: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What is known of models: what they did, and how good people and judges found it."""
-
-    subjects: SubjectStore
-    scores: ScoreStore
-    figures: FigureStore
-    scoring: Scoring
-    links: Links
-    review: Review
-    comparison: Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +104,4 @@ class WebServices:
     channels: Mapping[str, App]  # by path; whoever asks there proves by a signature who it is
     visitors: Visitors
     chat: App  # the sockets of the web chat
-    evals: EvalServices
-    datasets: Datasets
     evidence: Evidence

@@ -57,13 +57,13 @@ _DOCUMENTED: dict[int | str, dict[str, Any]] = {200: {"content": {_MEDIA_TYPE: {
 @router.get("/datasets/sft", response_class=StreamingResponse, responses=_DOCUMENTED)
 async def sft(services: Services, filters: _Filters, min_score: _Score = GOOD_SCORE) -> StreamingResponse:
     """Conversations whose answers are scored well, on the mean: `{"messages": [...]}` a line. Of subjects of the last `days`."""
-    return await _sent("sft", services.datasets.sft(_at_least(filters, min_score)))
+    return await _sent("sft", services.evidence.datasets.sft(_at_least(filters, min_score)))
 
 
 @router.get("/datasets/preferences", response_class=StreamingResponse, responses=_DOCUMENTED)
 async def preferences(services: Services, filters: _Filters, min_score: _Score | None = None) -> StreamingResponse:
     """Two answers to the same, by verdicts and by scores: `{"prompt": [...], "chosen": [...], "rejected": [...]}` a line."""
-    return await _sent("preferences", services.datasets.preferences(_at_least(filters, min_score)))
+    return await _sent("preferences", services.evidence.datasets.preferences(_at_least(filters, min_score)))
 
 
 def _at_least(filters: Export, min_score: float | None) -> Export:

@@ -92,7 +92,7 @@ class JudgeBody(Strict):
 @router.post("/eval/judge", responses={202: {"description": "A run of many, which goes on in the background."}})
 async def judge(body: JudgeBody, services: Services, _: Admin, response: Response) -> dict[str, Any]:
     """One judgement, waited for; or, of a task type, a run over the shadows that were not judged and their sources (202)."""
-    judges = services.evals.judges
+    judges = services.evidence.judges
     if sum(each is not None for each in (body.subject, body.pair, body.task_type)) != 1:
         raise InvalidField("Say what is judged: one of subject, pair and task_type.", param="subject")
     if body.task_type is not None:
@@ -109,7 +109,7 @@ async def judge(body: JudgeBody, services: Services, _: Admin, response: Respons
 @router.get("/eval/judge")
 async def list_runs(services: Services, _: Admin, before: Cursor = None, limit: PageSize = 50) -> dict[str, Any]:
     """Runs, newest first; `next` is the `before` of the following page."""
-    page = await services.evals.judges.runs(before=before, limit=limit)
+    page = await services.evidence.judges.runs(before=before, limit=limit)
     return {"runs": [_run(one) for one in page], "next": page[-1].id if len(page) == limit else None}
 
 
@@ -118,8 +118,8 @@ async def show_run(
     run_id: PathId, services: Services, _: Admin, after: Cursor = None, limit: PageSize = 100
 ) -> dict[str, Any]:
     """How far a run has got, and its judgements in order; `next` is the `after` of the following page."""
-    run = await services.evals.judges.run(run_id)
-    page = await services.evals.judges.judgements(run_id, after=after, limit=limit)
+    run = await services.evidence.judges.run(run_id)
+    page = await services.evidence.judges.judgements(run_id, after=after, limit=limit)
     found = [_shown(one) for one in page]
     return {**_run(run), "judgements": found, "next": page[-1].id if len(page) == limit else None}
 
@@ -127,7 +127,7 @@ async def show_run(
 @router.delete("/eval/judge/{run_id}")
 async def cancel_run(run_id: PathId, services: Services, _: Admin) -> dict[str, Any]:
     """Cancel a run; what was judged stays. One that is at its end stays as it is."""
-    return _run(await services.evals.judges.cancel(run_id))
+    return _run(await services.evidence.judges.cancel(run_id))
 
 
 @router.get("/eval/judgements")
@@ -139,14 +139,14 @@ async def list_judgements(
     limit: PageSize = 50,
 ) -> dict[str, Any]:
     """Judgements of a subject, alone or in a pair, newest first."""
-    found = await services.evals.judges.of(Named(SubjectKind(kind), id), limit=limit)
+    found = await services.evidence.judges.of(Named(SubjectKind(kind), id), limit=limit)
     return {"judgements": [_shown(one) for one in found]}
 
 
 @router.get("/eval/judgements/{judgement_id}")
 async def show_judgement(judgement_id: PathId, services: Services, _: Admin) -> dict[str, Any]:
     """One judgement: what each judge said, and what it cost."""
-    return _shown(await services.evals.judges.get(judgement_id))
+    return _shown(await services.evidence.judges.get(judgement_id))
 
 
 def _shown(one: Judgement) -> dict[str, Any]:

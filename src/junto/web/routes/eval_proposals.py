@@ -47,21 +47,21 @@ async def list_proposals(
 ) -> dict[str, Any]:
     """Proposals with their evidence, newest first; `next` is the `before` of the following page."""
     wanted = None if status is None else ProposalStatus(status)
-    page = await services.evals.proposals.page(task_type=task_type, status=wanted, before=before, limit=limit)
+    page = await services.evidence.proposals.page(task_type=task_type, status=wanted, before=before, limit=limit)
     return {"proposals": [shown(one) for one in page], "next": page[-1].id if len(page) == limit else None}
 
 
 @router.get("/eval/candidates")
 async def list_candidates(services: Services, _: Admin, task_type: TaskQuery = None) -> dict[str, Any]:
     """What the gate of each route says of its candidates now: every condition, and what is missing."""
-    found = await services.evals.proposals.candidates(task_type)
+    found = await services.evidence.proposals.candidates(task_type)
     return {"candidates": [_weighed(one) for one in found]}
 
 
 @router.get("/eval/proposals/{proposal_id}")
 async def show_proposal(proposal_id: Id, services: Services, _: Admin) -> dict[str, Any]:
     """One proposal."""
-    return shown(await services.evals.proposals.get(proposal_id))
+    return shown(await services.evidence.proposals.get(proposal_id))
 
 
 @router.post("/eval/proposals/{proposal_id}/accept")
@@ -70,7 +70,7 @@ async def accept_proposal(
 ) -> dict[str, Any]:
     """A new version of the route, in force with the next request; 409 where the route was changed since."""
     share = None if body is None else body.canary_share
-    return shown(await services.evals.proposals.accept(proposal_id, author=admin.client, canary_share=share))
+    return shown(await services.evidence.proposals.accept(proposal_id, author=admin.client, canary_share=share))
 
 
 @router.post("/eval/proposals/{proposal_id}/reject")
@@ -79,7 +79,7 @@ async def reject_proposal(
 ) -> dict[str, Any]:
     """Turn it down; a canary of it ends. That candidate begins anew, with what is known from now on."""
     reason = "" if body is None else body.reason
-    return shown(await services.evals.proposals.reject(proposal_id, author=admin.client, reason=reason))
+    return shown(await services.evidence.proposals.reject(proposal_id, author=admin.client, reason=reason))
 
 
 def shown(proposal: Proposal) -> dict[str, Any]:

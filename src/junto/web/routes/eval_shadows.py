@@ -26,14 +26,14 @@ async def list_shadows(
     query = ShadowQuery(
         task_type=task_type, status=None if status is None else status.value, limit=limit, before=before
     )
-    page = list(await services.evals.shadows.page(query))
+    page = list(await services.evidence.shadows.page(query))
     return {"shadows": page, "next": page[-1]["id"] if len(page) == limit else None}
 
 
 @router.get("/eval/shadows/{shadow_id}")
 async def show_shadow(shadow_id: Annotated[str, Path(max_length=100)], services: Services, _: Admin) -> dict[str, Any]:
     """One shadow with what was asked and answered, as far as it is kept."""
-    found = await services.evals.shadows.find(shadow_id)
+    found = await services.evidence.shadows.find(shadow_id)
     if found is None:
         raise NotFound(f"There is no shadow {shadow_id[:64]!r}.")
     return dict(found)

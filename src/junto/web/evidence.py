@@ -6,15 +6,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from junto.evals.compare import Comparison
+    from junto.evals.exporting import Datasets
     from junto.evals.judges import Judges
+    from junto.evals.links import Links
     from junto.evals.proposals import Proposals
+    from junto.evals.review import Review
+    from junto.evals.scoring import Scoring
     from junto.ports.shadows import ShadowPages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvalServices:
+class Evidence:
     """Everything that these endpoints use beside WebServices."""
 
     shadows: ShadowPages
-    proposals: Proposals
+    scoring: Scoring
+    links: Links
+    review: Review
     judges: Judges
+    comparison: Comparison
+    proposals: Proposals
+    datasets: Datasets
