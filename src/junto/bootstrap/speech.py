@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -91,7 +93,7 @@ def open_speech(
         clock=clock,
         keep_of=lambda tier: operation.current.runtime.keep[parse_sensitivity(tier)],
     )
-    voices, files = Voices(engines), OutputFiles(output_dir(settings))
+    voices, files = Voices(engines), OutputFiles(output_dir(settings), make_suffix=partial(token_hex, 4))
     outputs = StoredOutputs(node.storage.sessions)
     shop = Workshop(voices=voices, files=files, outputs=outputs, records=records, clock=clock, again=options.again)
     sweeper = OutputSweeper(outputs, files, clock, days=lambda: operation.settings.speech.retention_days)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import threading
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -35,11 +34,11 @@ _LOOK_EVERY: Final = 8 * 1024 * 1024  # bytes written between two looks at it
 class Draft:
     """A file that is being written, as long as the disk has more than `reserve` bytes free."""
 
-    def __init__(self, path: Path, reserve: int) -> None:
+    def __init__(self, path: Path, suffix: str, reserve: int) -> None:
         self._path = path
         self._reserve = reserve
         self._look_at = 0
-        self._draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_DRAFT}")
+        self._draft = path.with_name(f"{path.name}.{suffix}{_DRAFT}")
         self._file: BinaryIO | None = None
         self._lock = (
             threading.Lock()
@@ -108,10 +107,11 @@ class Draft:
 
 
 class OutputFiles:
-    """The files in one folder, which many hosts may share."""
+    """The files in one folder, which many hosts may share. `make_suffix` tells drafts of one file apart, by chance."""
 
-    def __init__(self, folder: Path, *, reserve: int = _RESERVE) -> None:
+    def __init__(self, folder: Path, *, make_suffix: Callable[[], str], reserve: int = _RESERVE) -> None:
         self._folder = folder
+        self._make_suffix = make_suffix
         self._reserve = reserve
 
     def path(self, output: Output) -> Path:
@@ -121,7 +121,7 @@ class OutputFiles:
 
     def draft(self, output: Output) -> Draft:
         """A new file for that row."""
-        return Draft(self.path(output), self._reserve)
+        return Draft(self.path(output), self._make_suffix(), self._reserve)
 
     async def tidy(self, job_id: str, keep: Collection[str]) -> None:
         """Delete what crashed attempts have left of a job that is done."""

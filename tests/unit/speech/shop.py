@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -113,7 +115,7 @@ class Shop:
             clock=self.clock,
             keep_of=lambda tier: "metadata" if tier == "confidential" else "full",
         )
-        self.voices, self.files = Voices([engine]), OutputFiles(folder)
+        self.voices, self.files = Voices([engine]), OutputFiles(folder, make_suffix=partial(token_hex, 4))
         self.parts = Workshop(
             voices=self.voices,
             files=self.files,

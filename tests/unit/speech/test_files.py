@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,7 +41,7 @@ def names(folder: Path) -> set[str]:
 
 
 async def test_a_file_has_its_name_when_it_is_whole_and_its_front_when_that_is_known(tmp_path: Path) -> None:
-    files, output = OutputFiles(tmp_path), an_output()
+    files, output = OutputFiles(tmp_path, make_suffix=partial(token_hex, 4)), an_output()
     draft = files.draft(output)
     await draft.write(b"????")
     await draft.write(b"sound")
@@ -52,7 +54,7 @@ async def test_a_file_has_its_name_when_it_is_whole_and_its_front_when_that_is_k
 
 
 async def test_what_is_discarded_leaves_nothing(tmp_path: Path) -> None:
-    files = OutputFiles(tmp_path)
+    files = OutputFiles(tmp_path, make_suffix=partial(token_hex, 4))
     draft = files.draft(an_output())
     await draft.write(b"half")
     assert len(names(tmp_path)) == 1
@@ -62,7 +64,7 @@ async def test_what_is_discarded_leaves_nothing(tmp_path: Path) -> None:
 
 
 async def test_two_claims_of_one_job_do_not_meet(tmp_path: Path) -> None:
-    files = OutputFiles(tmp_path)
+    files = OutputFiles(tmp_path, make_suffix=partial(token_hex, 4))
     for fence, sound in ((1, b"old"), (2, b"new")):
         draft = files.draft(an_output(fence=fence))
         await draft.write(sound)
@@ -75,14 +77,14 @@ async def test_two_claims_of_one_job_do_not_meet(tmp_path: Path) -> None:
 
 async def test_a_folder_that_cannot_be_written_to_is_told_as_overloaded(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file where the folder should be")
-    draft = OutputFiles(tmp_path / "taken").draft(an_output())
+    draft = OutputFiles(tmp_path / "taken", make_suffix=partial(token_hex, 4)).draft(an_output())
     with pytest.raises(Overloaded):
         await draft.write(b"x")
     await draft.discard()
 
 
 async def test_a_sweep_takes_what_is_old_and_has_no_row(tmp_path: Path) -> None:
-    files = OutputFiles(tmp_path)
+    files = OutputFiles(tmp_path, make_suffix=partial(token_hex, 4))
     for job, number in (("job_1", 1), ("job_1", 2), ("job_2", 0), ("job_3", 0)):
         draft = files.draft(an_output(job, number))
         await draft.write(b"x")
@@ -100,12 +102,12 @@ async def test_a_sweep_takes_what_is_old_and_has_no_row(tmp_path: Path) -> None:
     assert asked == [{"job_1", "job_2"}]
     assert names(tmp_path) == {"job_1/0002.1.mp3", "job_3/0000.1.mp3", "mine.txt"}
     assert not (tmp_path / "job_2").exists()
-    assert await OutputFiles(tmp_path / "nowhere").sweep(known, before=2000) == 0
+    assert await OutputFiles(tmp_path / "nowhere", make_suffix=partial(token_hex, 4)).sweep(known, before=2000) == 0
 
 
 async def test_what_is_left_of_a_disk_is_not_for_audio_files(tmp_path: Path) -> None:
     """The database is often on the same disk, and a book can be larger than any of them."""
-    files = OutputFiles(tmp_path, reserve=1 << 62)
+    files = OutputFiles(tmp_path, make_suffix=partial(token_hex, 4), reserve=1 << 62)
     draft = files.draft(an_output())
     with pytest.raises(Overloaded):
         await draft.write(b"sound")
