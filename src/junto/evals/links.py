@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_HOURS: Final = 168
 MOST_HOURS: Final = 720
+MOST_LINKS: Final = 20  # of one job: each is a vote, and votes count where routes change by themselves
 _HOUR_MS: Final = 3_600_000
 
 
@@ -54,11 +55,14 @@ class Links:
         self._make_token = make_token
 
     async def issue(self, principal: Principal, job_id: str, *, hours: int = DEFAULT_HOURS) -> Issued:
-        """A new link to one of the caller's jobs, which may still be at work. Raises NotFound."""
+        """A new link to one of the caller's jobs, which may still be at work. Raises NotFound, and Conflict where it has many."""
         facts = await self._scoring.get(principal, SubjectKind.JOB, job_id)
         token = self._make_token()
         new = NewLink(id=self._make_id("lnk"), subject=facts.subject, digest=digest_of(token), ttl_ms=hours * _HOUR_MS)
-        return Issued(token=token, link=await self._links.add(new))
+        link = await self._links.add(new, most=MOST_LINKS)
+        if link is None:
+            raise Conflict(f"This job has {MOST_LINKS} links already; more are made when the older ones are long over.")
+        return Issued(token=token, link=link)
 
     async def redeem(self, job_id: str, token: str, given: Given) -> SavedScore:
         """Score by a link. Raises Unauthenticated for a token that is wrong or too old, Conflict for one that was used.

@@ -204,8 +204,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 class LinkStore(Protocol):
     """Keeps score links."""
 
-    async def add(self, link: NewLink) -> Link:
-        """Write a link down."""
+    async def add(self, link: NewLink, *, most: int) -> Link | None:
+        """Write a link down; None, and nothing written, where its subject has that many."""
 
     async def find(self, digest: str) -> Link | None:
         """The link of that token, of whatever tenant."""

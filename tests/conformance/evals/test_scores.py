@@ -218,7 +218,8 @@ async def test_what_no_administrator_has_scored_waits_for_review_newest_first(se
 
 async def test_a_link_is_found_by_its_digest_and_used_once(sessions: Sessions) -> None:
     links, scores = StoredLinks(sessions), StoredScores(sessions)
-    made = await links.add(NewLink(id="lnk_1", subject=JOB, digest="d1", ttl_ms=60_000))
+    made = await links.add(NewLink(id="lnk_1", subject=JOB, digest="d1", ttl_ms=60_000), most=1)
+    assert made is not None
     assert await links.find("d1") == made
     assert await links.find("d2") is None
     used = await asyncio.gather(
@@ -234,16 +235,26 @@ async def test_a_link_is_found_by_its_digest_and_used_once(sessions: Sessions) -
 
 async def test_a_link_whose_time_is_up_scores_nothing(sessions: Sessions) -> None:
     links = StoredLinks(sessions)
-    made = await links.add(NewLink(id="lnk_1", subject=JOB, digest="d1", ttl_ms=-1))
+    made = await links.add(NewLink(id="lnk_1", subject=JOB, digest="d1", ttl_ms=-1), most=1)
+    assert made is not None
     assert made.is_expired
     assert await links.spend(made, score(via=Via.LINK, author="lnk_1")) is None
     assert await StoredScores(sessions).of(JOB) == []
 
 
+async def test_a_subject_has_a_bounded_number_of_links(sessions: Sessions) -> None:
+    links = StoredLinks(sessions)
+    made = [
+        await links.add(NewLink(id=f"lnk_{n}", subject=JOB, digest=f"d{n}", ttl_ms=60_000), most=3) for n in range(5)
+    ]
+    assert [one is not None for one in made] == [True] * 3 + [False] * 2
+    assert await links.find("d3") is None
+
+
 async def test_links_are_forgotten_long_after_their_end(sessions: Sessions) -> None:
     links = StoredLinks(sessions)
     for number in range(3):
-        await links.add(NewLink(id=f"lnk_{number}", subject=JOB, digest=f"d{number}", ttl_ms=-1))
+        await links.add(NewLink(id=f"lnk_{number}", subject=JOB, digest=f"d{number}", ttl_ms=-1), most=9)
     async with sessions.write(OPERATOR) as session:
         await session.execute(update(SCORE_LINKS).where(SCORE_LINKS.c.id != "lnk_2").values(expires_ms=1))
     assert await purge_links(sessions, limit=10) == 2

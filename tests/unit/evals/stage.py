@@ -110,7 +110,9 @@ class Links:
         self._scores = scores
         self._overtaken = overtaken
 
-    async def add(self, link: NewLink) -> Link:
+    async def add(self, link: NewLink, *, most: int) -> Link | None:
+        if sum(one.subject == link.subject for one in self.links.values()) >= most:
+            return None
         self.links[link.digest] = Link(
             id=link.id, subject=link.subject, expires_ms=link.ttl_ms, is_used=False, is_expired=False
         )

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from junto.core.errors import Conflict, JuntoError, NotFound, Unauthenticated
-from junto.evals.links import Issued, Links, digest_of
+from junto.evals.links import MOST_LINKS, Issued, Links, digest_of
 from junto.evals.scoring import Given, Scoring
 from junto.identity.principal import Principal
-from junto.ports.scores import Via
+from junto.ports.scores import NewLink, Via
 
 from . import stage
 
@@ -49,6 +49,16 @@ async def test_a_link_scores_once() -> None:
     saved = await ground.links.redeem("job_1", issued.token, GIVEN)
     assert (saved.score.via, saved.score.author, saved.score.score) == (Via.LINK, issued.link.id, 5)
     assert isinstance(await ground.refused(), Conflict)
+
+
+async def test_a_job_has_so_many_links_and_no_more() -> None:
+    """Each is a vote: whoever could make any number of them could decide by them."""
+    ground = Ground()
+    for number in range(MOST_LINKS):
+        new = NewLink(id=f"l{number}", subject=stage.facts_of().subject, digest=f"d{number}", ttl_ms=1000)
+        assert await ground.store.add(new, most=MOST_LINKS) is not None
+    with pytest.raises(Conflict):
+        await ground.issued()
 
 
 async def test_the_token_is_kept_as_its_digest_alone() -> None:

@@ -148,7 +148,7 @@ class StoredLinks:
     def __init__(self, sessions: Sessions) -> None:
         self._transaction = Transactions(sessions)
 
-    async def add(self, link: NewLink) -> Link:
+    async def add(self, link: NewLink, *, most: int) -> Link | None:
         row = {
             "tenant_id": link.subject.tenant_id,
             "id": link.id,
@@ -157,6 +157,10 @@ class StoredLinks:
             "subject_id": link.subject.id,
         }
         async with self._transaction(Tenant(link.subject.tenant_id)) as session:
+            mine = (SCORE_LINKS.c.tenant_id == row["tenant_id"]) & (SCORE_LINKS.c.subject_id == row["subject_id"])
+            counted = select(func.count()).where(session.within(SCORE_LINKS), mine)
+            if (await session.execute(counted)).scalar_one() >= most:
+                return None
             times = {"created_ms": session.now_ms, "expires_ms": session.now_ms + link.ttl_ms}
             await session.execute(insert(SCORE_LINKS).values(**row, **times))
             return await _link(session, SCORE_LINKS.c.id == link.id)

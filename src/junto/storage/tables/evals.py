@@ -108,6 +108,7 @@ SCORE_LINKS = Table(
     PrimaryKeyConstraint("tenant_id", "id"),
     UniqueConstraint("digest"),
     Index("ix_score_links_expiry", "expires_ms"),
+    Index("ix_score_links_subject", "tenant_id", "subject_id"),
 )
 
 VERDICTS = Table(

@@ -129,6 +129,7 @@ def _scores() -> None:
         sa.UniqueConstraint("digest", name="uq_score_links_digest"),
     )
     op.create_index("ix_score_links_expiry", "score_links", ["expires_ms"])
+    op.create_index("ix_score_links_subject", "score_links", ["tenant_id", "subject_id"])
     op.create_table(
         "verdicts",
         sa.Column("tenant_id", sa.Text, nullable=False),
