@@ -22,12 +22,14 @@ $(STAMP): $(UV) $(LOCK) pyproject.toml .python-version
 run: install
 	.venv/bin/junto serve
 
+# One more than there are cores, since many tests wait; four at most, since many start servers.
+TESTERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : 4)))
 test: install
-	$(PY) -m pytest -n logical --maxprocesses 4 --dist worksteal
+	$(PY) -m pytest -n $(TESTERS) --dist worksteal
 
 # The faults of docs/reliability.md at full size: the better part of an hour. `make test` has the short version of each.
 chaos: install
-	JUNTO_CHAOS=long $(PY) -m pytest tests/chaos
+	JUNTO_CHAOS=long $(PY) -m pytest tests/chaos tests/contract/speech
 
 check: install
 	.venv/bin/ruff format --check .

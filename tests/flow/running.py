@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -91,6 +92,7 @@ class RunningJunto:
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_START_SECONDS)
+        gc.unfreeze()  # a process that serves keeps its Junto for good (web/on_demand.py); one that tests has many
         if self._failure is not None:
             raise self._failure
 
