@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from schemathesis import BaseSchema, Case
 
-EXAMPLES = 12
+EXAMPLES = 8
 
 
 @pytest.fixture(scope="module")
