@@ -27,7 +27,7 @@ TESTERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cor
 test: install
 	$(PY) -m pytest -n $(TESTERS) --dist worksteal
 
-# The faults of docs/reliability.md at full size: the better part of an hour. `make test` has a short version of most.
+# The faults of docs/reliability.md at full size: the better part of an hour. `make test` has the short version of each.
 chaos: install
 	JUNTO_CHAOS=long $(PY) -m pytest tests/chaos tests/contract/speech
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from schemathesis import BaseSchema, Case
 
-EXAMPLES = 8
+EXAMPLES = 12
 
 
 @pytest.fixture(scope="module")

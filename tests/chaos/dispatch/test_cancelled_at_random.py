@@ -15,7 +15,7 @@ from tests.chaos.dispatch.books import Books
 from tests.chaos.dispatch.cluster import Cluster, answer
 from tests.chaos.dispatch.load import Load
 from tests.chaos.jobs.processes import until
-from tests.chaos.sizes import IS_LONG, PATIENCE, size
+from tests.chaos.sizes import PATIENCE, size
 from tests.upstreams import OpenAIEmulator
 
 if TYPE_CHECKING:
@@ -73,7 +73,6 @@ class Cancels:
             return next(self._numbers, None)
 
 
-@pytest.mark.skipif(not IS_LONG, reason="make chaos tries it")
 @pytest.mark.timeout(PATIENCE)
 def test_a_cancelled_job_ends_once_and_its_upstream_call_with_it(
     tmp_path: Path, postgres_url: str, redis: RedisServer, report: Callable[..., None]

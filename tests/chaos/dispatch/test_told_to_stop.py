@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.dispatch.books import Books
 from tests.chaos.dispatch.cluster import PRICE, Cluster, answer
 from tests.chaos.dispatch.load import Load, moments
-from tests.chaos.sizes import IS_LONG, PATIENCE, size
+from tests.chaos.sizes import PATIENCE, size
 from tests.upstreams import OpenAIEmulator
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ STOPS = size(2, 20)
 TURNS = ("worker-0", "serve-0", "worker-1", "serve-1")
 
 
-@pytest.mark.skipif(not IS_LONG, reason="make chaos tries it")
 @pytest.mark.timeout(PATIENCE)
 def test_processes_that_are_told_to_stop_lose_nothing(
     tmp_path: Path, postgres_url: str, redis: RedisServer, report: Callable[..., None]

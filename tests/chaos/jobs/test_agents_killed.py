@@ -7,11 +7,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import httpx2
-import pytest
 
 from tests.chaos.jobs.child import WORDS
 from tests.chaos.jobs.processes import Child, orders, until
-from tests.chaos.sizes import IS_LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +44,6 @@ def messages(url: str) -> list[dict[str, Any]]:
         return found
 
 
-@pytest.mark.skipif(not IS_LONG, reason="make chaos tries it")
 def test_what_was_accepted_is_answered_once_wherever_the_process_dies(tmp_path: Path) -> None:
     with Child(orders(tmp_path)) as child:
         assert child.ready().ended is None

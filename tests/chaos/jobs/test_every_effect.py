@@ -17,7 +17,7 @@ import pytest
 from tests.chaos.jobs.processes import Child, orders, until
 from tests.chaos.jobs.stock import Stock
 from tests.chaos.jobs.test_failpoints import PRICE, status, submit
-from tests.chaos.sizes import IS_LONG, PATIENCE, size
+from tests.chaos.sizes import PATIENCE, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,6 @@ class Deaths:
             return False  # it has just died
 
 
-@pytest.mark.skipif(not IS_LONG, reason="make chaos tries it")
 @pytest.mark.timeout(PATIENCE)
 @pytest.mark.parametrize(("kind", "later"), WAYS)
 def test_a_job_ends_once_at_whatever_effect_its_process_dies(
